@@ -1,0 +1,52 @@
+"""Every error that we expect, as one tree; its exit code is that of the command it ends.
+
+FedLunaError                 1  the run failed
+├── UsageError               2  the caller can mend it
+│   ├── ConfigError             a configuration file or value
+│   ├── SiteDataError           a site's data folder
+│   ├── AccountError            a user, role or password
+│   ├── AddressInUseError       a port that another process holds
+│   └── SiteRefusedError        the coordinator refused this site
+├── StoreError               1  the metrics store cannot be read or written
+└── RunFailedError           1  a run came to a bad end
+"""
+
+
+class FedLunaError(Exception):
+    """A known fault; its text is one line for the person at the terminal."""
+
+    exit_code = 1
+
+
+class UsageError(FedLunaError):
+    """Wrong use or configuration: the caller can mend it."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """A configuration file or value is wrong."""
+
+
+class SiteDataError(UsageError):
+    """A site's data folder cannot be used."""
+
+
+class AccountError(UsageError):
+    """A user, role or password cannot be accepted."""
+
+
+class AddressInUseError(UsageError):
+    """Another process listens on the address."""
+
+
+class SiteRefusedError(UsageError):
+    """The coordinator refused this site."""
+
+
+class StoreError(FedLunaError):
+    """The metrics store cannot be read or written."""
+
+
+class RunFailedError(FedLunaError):
+    """A run came to a bad end."""

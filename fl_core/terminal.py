@@ -1,0 +1,61 @@
+"""The edge of every console command: logging, one line for a known error, and the exit codes."""
+
+import logging
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from fl_core.errors import FedLunaError
+
+EXIT_INTERRUPTED = 130
+OUR_PACKAGES = ("luna16", "fl_core", "fl_store", "fl_client", "fl_server", "fl_monitor")
+
+
+def run_command(app: typer.Typer) -> NoReturn:
+    """Run a console command to its exit code; a known error is one line on stderr."""
+    try:
+        code = app(standalone_mode=False)
+    except click.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except FedLunaError as error:
+        if logging.getLogger("fl_core").isEnabledFor(logging.DEBUG):
+            traceback.print_exc()
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(code or 0)
+
+
+def start_logging(*, is_verbose: bool) -> None:
+    """Send our log lines to stderr: from INFO, or all of them; of libraries, warnings only."""
+    logging.basicConfig(
+        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+    for package in OUR_PACKAGES:
+        logging.getLogger(package).setLevel(logging.DEBUG if is_verbose else logging.INFO)
+
+
+def _on_verbose(is_verbose: bool) -> bool:  # noqa: FBT001 - typer calls it so
+    start_logging(is_verbose=is_verbose)
+    return is_verbose
+
+
+def _on_version(is_asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if is_asked:
+        typer.echo(f"fedluna {version('fedluna')}")
+        raise typer.Exit
+
+
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", help="Log more, and show the traceback of an error.", callback=_on_verbose),
+]
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version and stop.", callback=_on_version, is_eager=True)
+]

@@ -1,0 +1,1 @@
+"""The monitor: draws rows for people with a login."""

@@ -1,0 +1,1 @@
+"""The coordinator: averages what the sites send back and writes rows."""

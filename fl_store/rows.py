@@ -1,0 +1,230 @@
+"""The rows that coordinator and monitor share, one frozen dataclass a table.
+
+Keys are natural or made by the writer, so that writing a row twice changes nothing. All times are
+UTC. A metric that is undefined (no positives, no scans) has the value None, never NaN.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+FEDERATION = "*"
+"""Stands for the whole federation in a metric's ``site``; no site can have this name."""
+
+
+def utc_now() -> datetime:
+    """Return the present time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Metric(StrEnum):
+    """The numbers kept for every round, of each site and of the FEDERATION."""
+
+    AUC = "auc"
+    CPM = "cpm"
+    TRAIN_LOSS = "train_loss"
+    VALIDATION_LOSS = "validation_loss"
+    SENSITIVITY_AT_1_8 = "sensitivity_at_0.125"
+    SENSITIVITY_AT_1_4 = "sensitivity_at_0.25"
+    SENSITIVITY_AT_1_2 = "sensitivity_at_0.5"
+    SENSITIVITY_AT_1 = "sensitivity_at_1"
+    SENSITIVITY_AT_2 = "sensitivity_at_2"
+    SENSITIVITY_AT_4 = "sensitivity_at_4"
+    SENSITIVITY_AT_8 = "sensitivity_at_8"
+
+
+SENSITIVITIES = tuple(metric for metric in Metric if metric.startswith("sensitivity_at_"))
+"""Sensitivity at the seven LUNA16 rates of false positives per scan, in rising order of the rate."""
+
+
+class RunState(StrEnum):
+    """Where a run is."""
+
+    WAITING = "waiting for sites"
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether the run will not go on."""
+        return self in {RunState.FINISHED, RunState.STOPPED, RunState.FAILED}
+
+
+class SiteRoundState(StrEnum):
+    """Where a site is in a round."""
+
+    TRAINING = "training"
+    TRAINED = "trained"
+    EVALUATING = "evaluating"
+    DONE = "done"
+    FAILED = "failed"
+    LATE = "no answer"
+
+
+class Role(StrEnum):
+    """What a user may see."""
+
+    SERVER = "server"
+    CLIENT = "client"
+    ANALYST = "analyst"
+
+
+class PresenceKind(StrEnum):
+    """Who is online."""
+
+    SERVER = "server"
+    SITE = "site"
+    USER = "user"
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """A hospital that has taken part; ``node_id`` is Flower's id of its process, as text."""
+
+    site: str
+    node_id: str
+    num_train_scans: int
+    num_validation_scans: int
+    first_seen_at: datetime
+    joined_at: datetime
+
+
+@dataclass(frozen=True)
+class UserRow:
+    """Someone who may log in; ``site`` is set for the role ``client`` only."""
+
+    name: str
+    password_hash: str = field(repr=False)
+    role: Role
+    site: str | None
+    is_disabled: bool
+    created_at: datetime
+    changed_at: datetime
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A login; the token itself is only in the user's cookie."""
+
+    token_hash: str = field(repr=False)
+    user: str
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One training of the federation."""
+
+    run_id: str
+    name: str
+    state: RunState
+    num_rounds: int
+    config: dict[str, Any]
+    started_at: datetime
+    ended_at: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """One exchange between coordinator and sites; over when ``ended_at`` is set."""
+
+    run_id: str
+    round_no: int
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class SiteRoundRow:
+    """What one site did in one round; it is written anew at every change of state.
+
+    ``train_s`` and ``evaluate_s`` are measured at the site; the times are the coordinator's.
+    """
+
+    run_id: str
+    round_no: int
+    site: str
+    state: SiteRoundState
+    train_sent_at: datetime
+    train_received_at: datetime | None = None
+    evaluate_sent_at: datetime | None = None
+    evaluate_received_at: datetime | None = None
+    train_s: float | None = None
+    evaluate_s: float | None = None
+    bytes_down: int = 0
+    bytes_up: int = 0
+    num_examples: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One number of one round, of one site or of the FEDERATION; ``num_examples`` is what it is of."""
+
+    run_id: str
+    round_no: int
+    site: str
+    metric: Metric
+    value: float | None
+    num_examples: int | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """A model file in the run folder; ``kind`` is 'last' or 'best'."""
+
+    run_id: str
+    kind: str
+    round_no: int
+    file_name: str
+    sha256: str
+    num_bytes: int
+    cpm: float | None
+    auc: float | None
+    written_at: datetime
+
+
+@dataclass(frozen=True)
+class PresenceRow:
+    """When someone was last seen; an older time never replaces a newer one."""
+
+    kind: PresenceKind
+    name: str
+    state: str
+    last_seen_at: datetime
+
+
+@dataclass(frozen=True)
+class EventRow:
+    """Something that happened, in words for people."""
+
+    kind: str
+    text: str
+    run_id: str | None = None
+    site: str | None = None
+    user: str | None = None
+    occurred_at: datetime = field(default_factory=utc_now)
+    event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+Row = (
+    SiteRow
+    | UserRow
+    | SessionRow
+    | RunRow
+    | RoundRow
+    | SiteRoundRow
+    | MetricRow
+    | CheckpointRow
+    | PresenceRow
+    | EventRow
+)

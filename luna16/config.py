@@ -1,0 +1,123 @@
+"""Settings of data, model, training and evaluation, and how a TOML file becomes a checked model.
+
+Every key has its unit in its name. An unknown key is an error that names the nearest known one.
+"""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+class Settings(BaseModel):
+    """A frozen group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataConfig(Settings):
+    """How patches are cut and how a shard is divided into training and validation scans."""
+
+    patch_size_vox: Annotated[int, Field(ge=8, le=128)] = 32
+    patch_spacing_mm: Annotated[float, Field(gt=0, le=5)] = 1.0
+    hu_min: Annotated[int, Field(ge=-1024, le=3071)] = -1000
+    hu_max: Annotated[int, Field(ge=-1024, le=3071)] = 400
+    validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    split_seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _window_is_not_empty(self) -> Self:
+        if self.hu_min >= self.hu_max:
+            raise ValueError(f"hu_min is {self.hu_min}, expected less than hu_max ({self.hu_max})")
+        return self
+
+
+class ModelConfig(Settings):
+    """Which network is trained; all have GroupNorm, so no running statistics go over the wire."""
+
+    name: Literal["resnet_slim"] = "resnet_slim"
+    seed: Seed = 0
+
+
+class TrainingConfig(Settings):
+    """One site's work in one round."""
+
+    epochs: Annotated[int, Field(ge=1, le=100)] = 2
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
+    negatives_per_positive: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    seed: Seed = 0
+
+
+class EvaluationConfig(Settings):
+    """How a model is scored on validation scans."""
+
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+
+
+def read_settings(path: Path, model: type[SettingsT]) -> SettingsT:
+    """Read a TOML file into ``model``.
+
+    Raises FileNotFoundError if there is no such file, and ValueError with one line that names the
+    file, the key, the value and what was expected.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"No configuration file {path}.")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid TOML: {error}.") from error
+    return check_settings(table, model, source=str(path))
+
+
+def check_settings(table: dict[str, Any], model: type[SettingsT], *, source: str) -> SettingsT:
+    """Check a table of settings against ``model``; a ValueError is one line about its first fault."""
+    try:
+        return model.model_validate(table)
+    except ValidationError as error:
+        raise ValueError(f"{source}: {_describe(error.errors()[0], model)}") from error
+
+
+def _describe(fault: ErrorDetails, model: type[Settings]) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    match fault["type"]:
+        case "extra_forbidden":
+            return f"unknown key '{key}'.{_nearest_key(fault['loc'], model)}"
+        case "missing":
+            return f"key '{key}' is missing."
+        case "value_error" if "ctx" in fault:
+            place = f"in [{key}] " if key else ""
+            return f"{place}{fault['ctx']['error']}."
+        case _:
+            expected = fault["msg"].removeprefix("Input should be ")
+            return f"{key} is {fault['input']!r}, expected {expected}."
+
+
+def _nearest_key(location: tuple[int | str, ...], model: type[Settings]) -> str:
+    """Suggest the known key that looks most like the unknown one, wherever in the file it belongs."""
+    known = list(_known_keys(model))
+    unknown = ".".join(str(part) for part in location)
+    same_name = difflib.get_close_matches(str(location[-1]), [key.rsplit(".", 1)[-1] for key in known], n=1)
+    if near := difflib.get_close_matches(unknown, known, n=1):
+        return f" Did you mean '{near[0]}'?"
+    if same_name:
+        return f" Did you mean '{next(key for key in known if key.endswith(same_name[0]))}'?"
+    return ""
+
+
+def _known_keys(model: type[Settings], prefix: str = "") -> list[str]:
+    keys = []
+    for name, field in model.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Settings):
+            keys += _known_keys(field.annotation, f"{prefix}{name}.")
+    return keys
