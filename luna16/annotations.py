@@ -1,0 +1,154 @@
+"""The challenge's tables: which places of which scan are candidates, nodules or excluded findings.
+
+The tables lie in the data folder itself or in its folder CSVFILES. A message names a row by file and line,
+never by its series UID.
+"""
+
+import csv
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luna16.geometry import Vector3
+
+COORDINATES = ("coordX", "coordY", "coordZ")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place to be classified; ``line_no`` is its line in candidates_V2.csv, for messages."""
+
+    series_uid: str = field(repr=False)
+    center_xyz_mm: Vector3
+    is_nodule: bool
+    line_no: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Nodule:
+    """An annotated nodule or excluded finding; a negative ``diameter_mm`` means that it is not known."""
+
+    series_uid: str = field(repr=False)
+    center_xyz_mm: Vector3
+    diameter_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of a table and what is needed to say where it is."""
+
+    file_name: str
+    line_no: int
+    cells: dict[str, str]
+
+    def text(self, column: str) -> str:
+        """Give a cell's text; ValueError if the line ends before it."""
+        if not (text := self.cells[column]):
+            raise ValueError(f"{self.file_name}, line {self.line_no}: {column} is empty.")
+        return text
+
+    def number_mm(self, column: str) -> float:
+        """Give a cell as a number; ValueError if it is not a finite one."""
+        text = self.text(column)
+        try:
+            number = float(text)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number):
+            raise ValueError(
+                f"{self.file_name}, line {self.line_no}: {column} is {text!r}, expected a number in mm."
+            )
+        return number
+
+    def center_xyz_mm(self) -> Vector3:
+        """Give the row's world position."""
+        return self.number_mm("coordX"), self.number_mm("coordY"), self.number_mm("coordZ")
+
+
+def read_series_uids(root: Path) -> list[str]:
+    """Read the scans of the data set, in file order, from seriesuids.csv (one UID a line, no header).
+
+    Raises FileNotFoundError if the file is missing and ValueError if it is empty.
+    """
+    path = find_table(root, "seriesuids.csv")
+    lines = _read_text(path).splitlines()
+    series_uids = [line.strip() for line in lines if line.strip()]
+    if not series_uids:
+        raise ValueError(f"{path.name} is empty, expected one series UID a line.")
+    return series_uids
+
+
+def read_candidates(root: Path, *, only: Collection[str] | None = None) -> list[Candidate]:
+    """Read candidates_V2.csv; of all scans, or ``only`` of those named.
+
+    Raises FileNotFoundError if the table is missing, and ValueError that names file, line, column and value
+    if a column is missing, a number is none, or a row is of a scan that seriesuids.csv does not list.
+    """
+    rows = _read_rows(root, "candidates_V2.csv", (*COORDINATES, "class"), only)
+    return [
+        Candidate(row.text("seriesuid"), row.center_xyz_mm(), _is_nodule(row), row.line_no) for row in rows
+    ]
+
+
+def read_nodules(root: Path, *, only: Collection[str] | None = None) -> list[Nodule]:
+    """Read annotations.csv, the nodules to be found; checks and errors as in ``read_candidates``."""
+    return _read_findings(root, "annotations.csv", only)
+
+
+def read_excluded(root: Path, *, only: Collection[str] | None = None) -> list[Nodule]:
+    """Read annotations_excluded.csv, findings that count neither as hit nor as false positive."""
+    return _read_findings(root, "annotations_excluded.csv", only)
+
+
+def find_table(root: Path, name: str) -> Path:
+    """Give the path of a table in ``root`` or in its CSVFILES; FileNotFoundError if it is in neither."""
+    for folder in (root, root / "CSVFILES"):
+        if (folder / name).is_file():
+            return folder / name
+    raise FileNotFoundError(f"No {name} in {root} or {root / 'CSVFILES'}. Check data_root.")
+
+
+def _read_findings(root: Path, name: str, only: Collection[str] | None) -> list[Nodule]:
+    rows = _read_rows(root, name, (*COORDINATES, "diameter_mm"), only)
+    return [Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.number_mm("diameter_mm")) for row in rows]
+
+
+def _read_rows(
+    root: Path, name: str, columns: tuple[str, ...], only: Collection[str] | None
+) -> Iterator[Row]:
+    """Yield the rows of the scans asked for; every row must be of a scan in seriesuids.csv."""
+    path = find_table(root, name)
+    known = set(read_series_uids(root))
+    reader = csv.DictReader(_read_text(path).splitlines(), restval="")
+    _check_columns(path, reader.fieldnames or (), ("seriesuid", *columns))
+    for cells in reader:
+        row = Row(path.name, reader.line_num, cells)
+        if (series_uid := row.text("seriesuid")) not in known:
+            raise ValueError(
+                f"{path.name}, line {reader.line_num}: its scan is not listed in seriesuids.csv."
+            )
+        if only is None or series_uid in only:
+            yield row
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8 CSV."
+        ) from error
+
+
+def _check_columns(path: Path, found: Collection[str], expected: tuple[str, ...]) -> None:
+    if missing := [column for column in expected if column not in found]:
+        raise ValueError(
+            f"{path.name}, line 1: column {missing[0]} is missing, expected {', '.join(expected)}."
+        )
+
+
+def _is_nodule(row: Row) -> bool:
+    if (text := row.text("class")) not in {"0", "1"}:
+        raise ValueError(f"{row.file_name}, line {row.line_no}: class is {text!r}, expected 0 or 1.")
+    return text == "1"

@@ -1,0 +1,130 @@
+"""Evaluation results that add up: counts per score bin, and the scores computed from their sum.
+
+A site reports how many candidates and nodules fell in each bin, not averages. Adding the counts of
+many sites and scoring the sum gives one pooled AUC, FROC and CPM for the federation.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from luna16.froc import sensitivities_at_rates
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+NUM_SCORE_BINS = 2000
+MAX_LOGIT = 32.0
+LINEAR_LOGIT = 0.25
+
+
+def bin_logits(logits: FloatArray) -> IntArray:
+    """Give each logit its bin, 0 (surely no nodule) to NUM_SCORE_BINS - 1.
+
+    Bins are even in asinh(logit / 0.25) over +-32, so their width is 0.0014 at 0 and grows to 0.6 % of the
+    logit: fine enough for a fresh model, whose logits crowd around 0, and for a confident one, whose
+    probabilities crowd at 0 and 1. Measured: AUC within 0.001 and CPM within 0.01 of the exact values.
+
+    Raises ValueError if a logit is NaN.
+    """
+    if np.isnan(logits).any():
+        raise ValueError("The model gave NaN for a candidate; its weights cannot be scored.")
+    limit = np.arcsinh(MAX_LOGIT / LINEAR_LOGIT)
+    position = (np.arcsinh(logits / LINEAR_LOGIT) / limit + 1) / 2
+    bins: IntArray = np.clip(position * NUM_SCORE_BINS, 0, NUM_SCORE_BINS - 1).astype(np.int64)
+    return bins
+
+
+def count_by_bin(logits: FloatArray) -> IntArray:
+    """Count logits per bin; int64 of shape (NUM_SCORE_BINS,)."""
+    return np.bincount(bin_logits(logits), minlength=NUM_SCORE_BINS).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class EvalCounts:
+    """What a site tells of one evaluation; all fields add up over sites.
+
+    ``positives`` and ``negatives`` count candidates by their label, for the ROC. ``nodules_hit`` and
+    ``false_positives`` count marks by the rules of the LUNA16 challenge, for the FROC; a nodule that no
+    mark hit is only in ``num_nodules``. The four arrays are int64 of shape (NUM_SCORE_BINS,). The two
+    sums of binary cross-entropy are over the positives and over the negatives.
+    """
+
+    num_scans: int
+    num_nodules: int
+    positive_loss_sum: float
+    negative_loss_sum: float
+    positives: IntArray
+    negatives: IntArray
+    nodules_hit: IntArray
+    false_positives: IntArray
+
+    @classmethod
+    def zero(cls) -> "EvalCounts":
+        """Give the counts of no scans, to which others can be added."""
+        empty = np.zeros(NUM_SCORE_BINS, dtype=np.int64)
+        return cls(0, 0, 0.0, 0.0, empty, empty, empty, empty)
+
+    @property
+    def num_examples(self) -> int:
+        """The number of candidates that were scored."""
+        return int(self.positives.sum() + self.negatives.sum())
+
+    def __add__(self, other: "EvalCounts") -> "EvalCounts":
+        return EvalCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
+@dataclass(frozen=True)
+class Score:
+    """How good a model is; a value is None where the counts do not define it.
+
+    ``sensitivities`` are at the rates of ``froc.FALSE_POSITIVE_RATES``; ``cpm`` is their mean. ``loss`` is
+    the cross-entropy with positives and negatives weighted alike: ln 2 = 0.69 for a model that knows nothing.
+    """
+
+    auc: float | None
+    sensitivities: tuple[float, ...] | None
+    cpm: float | None
+    loss: float | None
+
+
+def score(counts: EvalCounts) -> Score:
+    """Compute ROC AUC, FROC sensitivities, CPM and loss from counts of one or many sites."""
+    sensitivities = _sensitivities(counts)
+    return Score(
+        auc=roc_auc(counts.positives, counts.negatives),
+        sensitivities=sensitivities,
+        cpm=float(np.mean(sensitivities)) if sensitivities else None,
+        loss=_balanced_loss(counts),
+    )
+
+
+def roc_auc(positives: IntArray, negatives: IntArray) -> float | None:
+    """Compute the area under the ROC curve from counts in rising order of score; ties count half.
+
+    Returns None without a positive or without a negative.
+    """
+    num_pairs = int(positives.sum()) * int(negatives.sum())
+    if num_pairs == 0:
+        return None
+    negatives_below = np.cumsum(negatives) - negatives
+    return float((positives * (negatives_below + negatives / 2)).sum() / num_pairs)
+
+
+def _sensitivities(counts: EvalCounts) -> tuple[float, ...] | None:
+    if counts.num_scans == 0 or counts.num_nodules == 0:
+        return None
+    return sensitivities_at_rates(
+        counts.nodules_hit[::-1],
+        counts.false_positives[::-1],
+        num_nodules=counts.num_nodules,
+        num_scans=counts.num_scans,
+    )
+
+
+def _balanced_loss(counts: EvalCounts) -> float | None:
+    num_positives, num_negatives = int(counts.positives.sum()), int(counts.negatives.sum())
+    if num_positives == 0 or num_negatives == 0:
+        return None
+    return (counts.positive_loss_sum / num_positives + counts.negative_loss_sum / num_negatives) / 2

@@ -1,0 +1,143 @@
+"""Find and read the scans of a shard: MetaImage files in the folders subset0, subset1 and so on.
+
+A file's name is its series UID. Messages therefore name a scan by its folder and its place in name order.
+"""
+
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import SimpleITK as sitk  # noqa: N813
+
+from luna16.geometry import Geometry
+
+READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class ScanFile:
+    """One scan on disk; ``place`` names it in messages, because its UID and path must not appear there."""
+
+    series_uid: str = field(repr=False)
+    subset: int
+    path: Path = field(repr=False)
+    place: str
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """One CT volume: int16 HU of shape (D, H, W), and where its voxels lie."""
+
+    series_uid: str = field(repr=False)
+    voxels_hu: npt.NDArray[np.int16] = field(repr=False)
+    geometry: Geometry
+
+
+def find_scans(root: Path, subsets: Sequence[int] | None = None) -> list[ScanFile]:
+    """List the scans of the subset folders in ``root`` (of all of them by default), by subset and name.
+
+    Raises FileNotFoundError if ``root`` or a subset folder is missing or a folder holds no .mhd file, and
+    ValueError if a scan is in two subsets.
+    """
+    if not root.is_dir():
+        raise FileNotFoundError(f"No data folder {root}. Check data_root.")
+    scans = [scan for subset in _choose_subsets(root, subsets) for scan in _list_subset(root, subset)]
+    _check_unique(scans)
+    return scans
+
+
+def load_scan(file: ScanFile) -> Scan:
+    """Read one scan with SimpleITK.
+
+    Raises ValueError if the header cannot be read, or if the voxels are missing, too few, damaged or not
+    16-bit. All is checked before SimpleITK reads the voxels, as it takes a damaged .zraw without an error.
+    """
+    reader = _open_header(file)
+    _check_voxel_file(file, num_bytes=2 * int(np.prod(reader.GetSize())))
+    image = reader.Execute()
+    return Scan(file.series_uid, sitk.GetArrayFromImage(image), geometry_of(image))
+
+
+def geometry_of(image: sitk.Image) -> Geometry:
+    """Give the geometry of a SimpleITK image, whose own axes are x, y, z."""
+    width, height, depth = image.GetSize()
+    return Geometry(image.GetOrigin(), image.GetSpacing(), image.GetDirection(), (depth, height, width))
+
+
+def _choose_subsets(root: Path, subsets: Sequence[int] | None) -> list[int]:
+    names = [re.fullmatch(r"subset(\d+)", folder.name) for folder in root.iterdir() if folder.is_dir()]
+    found = sorted(int(name[1]) for name in names if name)
+    if not found:
+        raise FileNotFoundError(f"{root} holds no subset folder, expected subset0, subset1 and so on.")
+    if missing := sorted(set(subsets or ()) - set(found)):
+        raise FileNotFoundError(f"{root} has no folder subset{missing[0]}; it has subsets {found}.")
+    return found if subsets is None else sorted(set(subsets))
+
+
+def _list_subset(root: Path, subset: int) -> list[ScanFile]:
+    folder = root / f"subset{subset}"
+    paths = sorted(folder.glob("*.mhd"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no .mhd file. Check data_root.")
+    return [
+        ScanFile(path.stem, subset, path, f"subset{subset}, scan {number} of {len(paths)} in name order")
+        for number, path in enumerate(paths, start=1)
+    ]
+
+
+def _check_unique(scans: list[ScanFile]) -> None:
+    places: dict[str, str] = {}
+    for scan in scans:
+        if scan.series_uid in places:
+            raise ValueError(f"{scan.place}: the same scan is also {places[scan.series_uid]}. Remove one.")
+        places[scan.series_uid] = scan.place
+
+
+def _open_header(file: ScanFile) -> sitk.ImageFileReader:
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file.path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise ValueError(f"{file.place}: the .mhd header cannot be read.") from error
+    if reader.GetDimension() != 3 or reader.GetPixelID() != sitk.sitkInt16:
+        pixel_type = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+        raise ValueError(
+            f"{file.place}: the header tells of {reader.GetDimension()}-D {pixel_type}, "
+            "expected 3-D MET_SHORT (16-bit signed integer)."
+        )
+    return reader
+
+
+def _check_voxel_file(file: ScanFile, *, num_bytes: int) -> None:
+    header = _read_header_text(file)
+    path = file.path.parent / header.get("ElementDataFile", "")
+    is_compressed = header.get("CompressedData", "False").lower() == "true"
+    if not path.is_file():
+        raise ValueError(f"{file.place}: its {path.suffix or 'voxel'} file is missing.")
+    found = _count_inflated_bytes(path, file) if is_compressed else path.stat().st_size
+    if found != num_bytes:
+        raise ValueError(f"{file.place}: its {path.suffix} file holds {found} bytes, expected {num_bytes}.")
+
+
+def _read_header_text(file: ScanFile) -> dict[str, str]:
+    lines = file.path.read_text(encoding="latin-1").splitlines()
+    return {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+
+
+def _count_inflated_bytes(path: Path, file: ScanFile) -> int:
+    inflater = zlib.decompressobj()
+    num_bytes = 0
+    try:
+        with path.open("rb") as voxels:
+            while block := voxels.read(READ_BYTES):
+                num_bytes += len(inflater.decompress(block))
+    except zlib.error as error:
+        raise ValueError(f"{file.place}: its {path.suffix} file is damaged and does not inflate.") from error
+    if not inflater.eof:
+        raise ValueError(f"{file.place}: its {path.suffix} file is cut short and does not inflate.")
+    return num_bytes
