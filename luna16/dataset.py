@@ -13,8 +13,8 @@ from luna16 import annotations
 from luna16.annotations import Candidate, Nodule
 from luna16.cache import make_key, open_or_build
 from luna16.config import DataConfig
-from luna16.patches import Int16Array, extract_patch, scale_patches
-from luna16.scan import ScanFile, find_scans, load_scan
+from luna16.patches import extract_patch, scale_patches
+from luna16.scan import Int16Array, ScanFile, find_scans, load_scan
 from luna16.split import split_by_series
 
 BoolArray = npt.NDArray[np.bool_]

@@ -1,16 +1,12 @@
 """Cut the cube around a candidate out of a scan, and make it ready for the network."""
 
-import numpy as np
-import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 import torch
 from torch import Tensor
 
 from luna16.config import DataConfig
-from luna16.geometry import AXIAL_DIRECTION, Geometry, Vector3
-from luna16.scan import Scan
-
-Int16Array = npt.NDArray[np.int16]
+from luna16.geometry import AXIAL_DIRECTION, Vector3
+from luna16.scan import Int16Array, Scan, make_image
 
 
 def extract_patch(scan: Scan, center_xyz_mm: Vector3, config: DataConfig) -> Int16Array:
@@ -26,21 +22,13 @@ def extract_patch(scan: Scan, center_xyz_mm: Vector3, config: DataConfig) -> Int
         raise ValueError("the centre lies outside its scan")
     window = scan.geometry.window_around(center_xyz_mm, config.patch_size_vox * config.patch_spacing_mm)
     crop_hu = scan.voxels_hu[window].clip(config.hu_min, config.hu_max)
-    return _resample(_make_image(crop_hu, scan.geometry.crop(window)), center_xyz_mm, config)
+    return _resample(make_image(crop_hu, scan.geometry.crop(window)), center_xyz_mm, config)
 
 
 def scale_patches(patches_hu: Int16Array, config: DataConfig, device: torch.device) -> Tensor:
     """Scale int16 HU of shape (B, D, H, W) to float32 of shape (B, 1, D, H, W), [0, 1] over the HU window."""
     patches = torch.from_numpy(patches_hu).to(device).float().unsqueeze(1)
     return ((patches - config.hu_min) / (config.hu_max - config.hu_min)).clamp(0, 1)
-
-
-def _make_image(voxels_hu: Int16Array, geometry: Geometry) -> sitk.Image:
-    image = sitk.GetImageFromArray(voxels_hu)
-    image.SetOrigin(geometry.origin_xyz_mm)
-    image.SetSpacing(geometry.spacing_xyz_mm)
-    image.SetDirection(geometry.direction)
-    return image
 
 
 def _resample(image: sitk.Image, center_xyz_mm: Vector3, config: DataConfig) -> Int16Array:

@@ -15,6 +15,8 @@ import SimpleITK as sitk  # noqa: N813
 
 from luna16.geometry import Geometry
 
+Int16Array = npt.NDArray[np.int16]
+
 READ_BYTES = 1 << 20
 
 
@@ -33,7 +35,7 @@ class Scan:
     """One CT volume: int16 HU of shape (D, H, W), and where its voxels lie."""
 
     series_uid: str = field(repr=False)
-    voxels_hu: npt.NDArray[np.int16] = field(repr=False)
+    voxels_hu: Int16Array = field(repr=False)
     geometry: Geometry
 
 
@@ -66,6 +68,15 @@ def geometry_of(image: sitk.Image) -> Geometry:
     """Give the geometry of a SimpleITK image, whose own axes are x, y, z."""
     width, height, depth = image.GetSize()
     return Geometry(image.GetOrigin(), image.GetSpacing(), image.GetDirection(), (depth, height, width))
+
+
+def make_image(voxels_hu: Int16Array, geometry: Geometry) -> sitk.Image:
+    """Give the SimpleITK image of voxels of shape (D, H, W) that lie as ``geometry`` says."""
+    image = sitk.GetImageFromArray(voxels_hu)
+    image.SetOrigin(geometry.origin_xyz_mm)
+    image.SetSpacing(geometry.spacing_xyz_mm)
+    image.SetDirection(geometry.direction)
+    return image
 
 
 def _choose_subsets(root: Path, subsets: Sequence[int] | None) -> list[int]:
