@@ -1,0 +1,123 @@
+"""``fl-monitor``: serve the monitor, or write the report of one run."""
+
+import errno
+import ipaddress
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fl_core.config import home_folder
+from fl_core.errors import AddressInUseError, UsageError
+from fl_core.terminal import VerboseOption, VersionOption, run_command
+from fl_store.connect import open_store
+from fl_store.rows import UserRow
+
+app = typer.Typer(add_completion=False, invoke_without_command=True)
+
+PortOption = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
+HomeOption = Annotated[
+    Path | None, typer.Option(help="The coordinator's folder. [default: $FEDLUNA_HOME or fedluna-data]")
+]
+
+STREAMLIT_SETTINGS = {
+    "browser.gatherUsageStats": False,
+    "client.showErrorDetails": "none",
+    "client.showErrorLinks": False,
+    "client.toolbarMode": "viewer",
+    "logger.hideWelcomeMessage": True,
+    "server.fileWatcherType": "none",
+    "server.headless": True,
+    "theme.light.primaryColor": "#0f766e",
+    "theme.dark.primaryColor": "#2dd4bf",
+}
+"""What would stand in .streamlit/config.toml, if users had one where they start us."""
+
+
+@app.callback()
+def start(
+    context: typer.Context,
+    port: PortOption = 8501,
+    host: HostOption = "127.0.0.1",
+    home: HomeOption = None,
+    verbose: VerboseOption = False,
+    version: VersionOption = False,
+) -> None:
+    """Show runs of the federation live in the browser, behind a login."""
+    _choose_home(home)
+    if context.invoked_subcommand is None:
+        serve(host, port)
+
+
+@app.command()
+def report(run_id: str, out: Path, home: HomeOption = None) -> None:
+    """Write the report of one run as a single HTML file."""
+    from fl_monitor.report import write_report
+
+    _choose_home(home)
+    write_report(open_store(home_folder()), run_id, out)
+    typer.echo(out)
+
+
+def _choose_home(home: Path | None) -> None:
+    if home:
+        os.environ["FEDLUNA_HOME"] = str(home)
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the monitor until Ctrl-C.
+
+    Raises AddressInUseError if the port is taken, and StoreError if the store cannot be used.
+    """
+    check_port(host, port)
+    _greet(host, port)
+    from monitor_app import app as monitor_app
+
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.levelno >= logging.WARNING)
+    monitor_app.run(config=STREAMLIT_SETTINGS | {"server.address": host, "server.port": port})
+
+
+def check_port(host: str, port: int) -> None:
+    """Raise AddressInUseError if another process listens there, and UsageError if it is not ours to use."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except socket.gaierror as error:
+            raise UsageError(f"--host {host} is not an address of this machine.") from error
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise AddressInUseError(
+                    f"Port {port} on {host} is in use. Stop the other process or choose another --port."
+                ) from error
+            raise UsageError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
+
+
+def _greet(host: str, port: int) -> None:
+    if not open_store(home_folder()).get(UserRow, newest=1):
+        typer.echo("No user yet. Add one: fl-server users add NAME --role server")
+    if not _is_loopback(host):
+        typer.secho(
+            f"Warning: {host} is reached over plain HTTP. Put a reverse proxy with TLS in front of it.",
+            fg="yellow",
+            err=True,
+        )
+    name = f"[{host}]" if ":" in host else host
+    typer.echo(f"Monitor: http://{name}:{port}  (Ctrl-C ends it)")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def main() -> None:
+    """Run ``fl-monitor``."""
+    run_command(app)

@@ -1,0 +1,104 @@
+"""Our own HTTP routes beside Streamlit's pages: the cookie, the live feed and plotly.js.
+
+They are plain functions, which Starlette runs in threads, so that a slow store does not stop the others.
+"""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from fl_core.errors import StoreError
+from fl_monitor.access import scope_of
+from fl_monitor.assets import PLOTLY_PATH, plotly_script
+from fl_monitor.auth import SESSION_LIMIT
+from fl_monitor.service import Service
+from fl_store.rows import UserRow, utc_now
+
+COOKIE = "fedluna_session"
+OWN_HEADER = "x-fedluna"
+"""Sent by our scripts only: another site's form cannot add it."""
+NO_STORE = {"cache-control": "no-store"}
+
+Reply = Callable[[Request, UserRow], Response]
+
+
+def make_routes(service: Service) -> list[Route]:
+    """Return the routes of a monitor."""
+    return [
+        Route("/auth/claim", _claim_route(service), methods=["POST"]),
+        Route("/auth/logout", _logout_route(service), methods=["POST"]),
+        Route("/api/live", _for_users(service, _live_reply(service))),
+        Route(PLOTLY_PATH, _for_users(service, _plotly_reply)),
+    ]
+
+
+def _for_users(service: Service, reply: Reply) -> Callable[[Request], Response]:
+    """Let a route answer users with a live session; all others get 401, and a lost store is 503."""
+
+    def endpoint(request: Request) -> Response:
+        try:
+            user = service.sessions.find_user(request.cookies.get(COOKIE), utc_now())
+        except StoreError:
+            return Response(status_code=503, headers=NO_STORE)
+        return reply(request, user) if user else Response(status_code=401, headers=NO_STORE)
+
+    return endpoint
+
+
+def _live_reply(service: Service) -> Reply:
+    def reply(request: Request, user: UserRow) -> Response:
+        if "active" in request.query_params:
+            service.sessions.touch(request.cookies[COOKIE], utc_now())
+        snapshot = service.poller.latest()
+        if snapshot is None:
+            return Response(status_code=503, headers=NO_STORE)
+        now = utc_now()
+        headers = NO_STORE | {
+            "x-server-time": now.isoformat(),
+            "x-data-age-s": f"{(now - snapshot.read_at).total_seconds():.1f}",
+        }
+        known = request.query_params.get("known", "")
+        text = service.feed.answer(snapshot, scope_of(user), known)
+        if text is None:
+            return Response(status_code=204, headers=headers)
+        return Response(text, media_type="application/json", headers=headers)
+
+    return reply
+
+
+def _plotly_reply(_request: Request, _user: UserRow) -> Response:
+    headers = {"cache-control": "private, max-age=86400, immutable"}
+    return FileResponse(plotly_script(), media_type="text/javascript", headers=headers)
+
+
+def _claim_route(service: Service) -> Callable[[Request], Response]:
+    def claim(request: Request) -> Response:
+        token = service.tickets.redeem(request.headers.get(OWN_HEADER, ""), utc_now())
+        if token is None:
+            return Response(status_code=403, headers=NO_STORE)
+        response = Response(status_code=204, headers=NO_STORE)
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=int(SESSION_LIMIT.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return response
+
+    return claim
+
+
+def _logout_route(service: Service) -> Callable[[Request], Response]:
+    def logout(request: Request) -> Response:
+        if OWN_HEADER not in request.headers:
+            return Response(status_code=403, headers=NO_STORE)
+        service.sessions.end(request.cookies.get(COOKIE), utc_now())
+        response = Response(status_code=204, headers=NO_STORE)
+        response.delete_cookie(COOKIE)
+        return response
+
+    return logout

@@ -1,0 +1,43 @@
+"""The one object that routes and pages of a monitor process share."""
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from fl_monitor.auth import Sessions
+from fl_monitor.feed import Feed
+from fl_monitor.login import Login, Tickets
+from fl_monitor.snapshot import Poller
+from fl_store.base import Store
+from fl_store.connect import open_store
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything a monitor needs while it runs."""
+
+    store: Store
+    sessions: Sessions
+    login: Login
+    tickets: Tickets
+    poller: Poller
+    feed: Feed
+
+
+def make_service(store: Store) -> Service:
+    """Put a monitor together over a store."""
+    sessions = Sessions(store)
+    return Service(
+        store=store,
+        sessions=sessions,
+        login=Login(store, sessions),
+        tickets=Tickets(),
+        poller=Poller(store),
+        feed=Feed(),
+    )
+
+
+@cache
+def service_of(home: Path) -> Service:
+    """Return this process's monitor of the coordinator whose folder is ``home``."""
+    return make_service(open_store(home))

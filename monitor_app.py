@@ -1,0 +1,16 @@
+"""The monitor's entry: imported, it is the server's application; run by Streamlit, it draws a page.
+
+Start it with ``fl-monitor``.
+"""
+
+import streamlit as st
+
+from fl_core.config import home_folder
+from fl_monitor.navigation import show_page
+from fl_monitor.routes import make_routes
+from fl_monitor.service import service_of
+
+if __name__ == "__main__":
+    show_page()
+else:
+    app = st.App(__file__, routes=make_routes(service_of(home_folder())))

@@ -1,0 +1,133 @@
+"""What several tests share: a store on disk, a rehearsed run to put in it, and the browser."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from fl_store.connect import open_store
+from fl_store.rows import (
+    FEDERATION,
+    SENSITIVITIES,
+    EventRow,
+    Metric,
+    MetricRow,
+    PresenceKind,
+    PresenceRow,
+    RoundRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    utc_now,
+)
+from fl_store.sqlite import SqliteStore
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+def require(path: Path, *, why: str) -> None:
+    """Skip a test that needs ``path``; with FEDLUNA_REQUIRE_ALL=1 it fails instead."""
+    if path.exists():
+        return
+    message = f"{path} is missing: {why}"
+    if os.environ.get("FEDLUNA_REQUIRE_ALL") == "1":
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture
+def chromium() -> Path:
+    require(CHROMIUM, why="browser tests need it (apt-get install chromium)")
+    return CHROMIUM
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    opened = open_store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@dataclass
+class Rehearsal:
+    """A run that writes the rows of a federation without training anything."""
+
+    store: SqliteStore
+    sites: tuple[str, ...] = ("east", "north", "south")
+    num_rounds: int = 10
+    run: RunRow = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.run = RunRow("run-1", "Rehearsal", RunState.RUNNING, self.num_rounds, {}, utc_now())
+
+    def start(self, state: RunState = RunState.RUNNING) -> None:
+        self.run = replace(self.run, state=state)
+        self.store.put([self.run])
+
+    def beat(self, at: datetime | None = None, *, state: str = "training") -> None:
+        seen_at = at or utc_now()
+        self.store.put([PresenceRow(PresenceKind.SERVER, "server", "running", seen_at)])
+        self.store.put([PresenceRow(PresenceKind.SITE, site, state, seen_at) for site in self.sites])
+
+    def begin_round(self, round_no: int, at: datetime | None = None) -> None:
+        at = at or utc_now()
+        training = SiteRoundState.TRAINING
+        self.store.put([RoundRow("run-1", round_no, at)])
+        self.store.put([SiteRoundRow("run-1", round_no, site, training, at) for site in self.sites])
+
+    def reply(self, round_no: int, site: str, at: datetime | None = None) -> None:
+        """Have a site finish its part of a round."""
+        at = at or utc_now()
+        train_s = 1.5 + 0.6 * self.sites.index(site)
+        done = SiteRoundRow(
+            "run-1",
+            round_no,
+            site,
+            SiteRoundState.DONE,
+            at,
+            train_s=train_s,
+            evaluate_s=0.4,
+            num_examples=120,
+        )
+        self.store.put([done, *self.metrics(round_no, site, at)])
+
+    def end_round(self, round_no: int, at: datetime | None = None) -> None:
+        at = at or utc_now()
+        begun = self.store.get(RoundRow, run_id="run-1", round_no=round_no)[0]
+        self.store.put([*self.metrics(round_no, FEDERATION, at), replace(begun, ended_at=at)])
+        self.store.put([EventRow("round", f"Round {round_no} is over.", run_id="run-1", occurred_at=at)])
+
+    def play_round(self, round_no: int, at: datetime | None = None) -> None:
+        """Write a whole round that took five seconds."""
+        at = at or utc_now()
+        self.begin_round(round_no, at)
+        for site in self.sites:
+            self.reply(round_no, site, at)
+        self.end_round(round_no, at + timedelta(seconds=5))
+
+    def metrics(self, round_no: int, site: str, at: datetime) -> list[MetricRow]:
+        """Return a site's numbers, which rise with the rounds and fall with its rank."""
+        rank = -0.5 if site == FEDERATION else self.sites.index(site)
+        skill = 1 - math.exp(-round_no / 4) - 0.04 * rank
+        values = {
+            Metric.AUC: 0.55 + 0.4 * skill,
+            Metric.CPM: 0.2 + 0.5 * skill,
+            Metric.TRAIN_LOSS: 0.7 - 0.5 * skill,
+            Metric.VALIDATION_LOSS: 0.72 - 0.42 * skill,
+        }
+        values |= {metric: min(skill * (0.5 + i / 12), 1.0) for i, metric in enumerate(SENSITIVITIES)}
+        num_examples = 360 if site == FEDERATION else 120
+        return [
+            MetricRow("run-1", round_no, site, metric, value, num_examples, at)
+            for metric, value in values.items()
+        ]
+
+
+@pytest.fixture
+def rehearsal(store: SqliteStore) -> Rehearsal:
+    return Rehearsal(store)
