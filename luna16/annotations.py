@@ -6,9 +6,11 @@ never by its series UID.
 
 import csv
 import math
-from collections.abc import Collection, Iterator
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from luna16.geometry import Vector3
 
@@ -32,6 +34,9 @@ class Nodule:
     series_uid: str = field(repr=False)
     center_xyz_mm: Vector3
     diameter_mm: float
+
+
+Finding = TypeVar("Finding", Candidate, Nodule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +106,14 @@ def read_excluded(root: Path, *, only: Collection[str] | None = None) -> list[No
     return _read_findings(root, "annotations_excluded.csv", only)
 
 
+def group_by_series(findings: Iterable[Finding]) -> defaultdict[str, list[Finding]]:
+    """Sort candidates or nodules into one list a scan; a scan without any has an empty one."""
+    groups: defaultdict[str, list[Finding]] = defaultdict(list)
+    for finding in findings:
+        groups[finding.series_uid].append(finding)
+    return groups
+
+
 def find_table(root: Path, name: str) -> Path:
     """Give the path of a table in ``root`` or in its CSVFILES; FileNotFoundError if it is in neither."""
     for folder in (root, root / "CSVFILES"):
@@ -120,16 +133,21 @@ def _read_rows(
     """Yield the rows of the scans asked for; every row must be of a scan in seriesuids.csv."""
     path = find_table(root, name)
     known = set(read_series_uids(root))
-    reader = csv.DictReader(_read_text(path).splitlines(), restval="")
-    _check_columns(path, reader.fieldnames or (), ("seriesuid", *columns))
-    for cells in reader:
-        row = Row(path.name, reader.line_num, cells)
+    for row in _parse_table(path, ("seriesuid", *columns)):
         if (series_uid := row.text("seriesuid")) not in known:
-            raise ValueError(
-                f"{path.name}, line {reader.line_num}: its scan is not listed in seriesuids.csv."
-            )
+            raise ValueError(f"{path.name}, line {row.line_no}: its scan is not listed in seriesuids.csv.")
         if only is None or series_uid in only:
             yield row
+
+
+def _parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+    reader = csv.DictReader(_read_text(path).splitlines(), restval="", strict=True)
+    try:
+        _check_columns(path, reader.fieldnames or (), columns)
+        for cells in reader:
+            yield Row(path.name, reader.line_num, cells)
+    except csv.Error as error:
+        raise ValueError(f"{path.name}, line {reader.line_num}: not a CSV line ({error}).") from error
 
 
 def _read_text(path: Path) -> str:

@@ -1,52 +1,61 @@
 """The command ``luna16``: work with LUNA16 data on one machine, without a federation."""
 
+import logging
 import sys
 import traceback
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from luna16.phantom import write_phantom
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
-KNOWN_ERRORS = (ValueError, OSError)
-USAGE_EXIT_CODE = 2
-STOPPED_EXIT_CODE = 130
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+logger = logging.getLogger("luna16")
 
 
-def _print_version(*, is_wanted: bool) -> None:
-    if is_wanted:
-        print(f"luna16 (fedluna {version('fedluna')})")
+def _on_verbose(is_verbose: bool) -> bool:  # noqa: FBT001 - typer calls it so
+    logger.setLevel(logging.DEBUG if is_verbose else logging.INFO)
+    return is_verbose
+
+
+def _on_version(is_asked: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if is_asked:
+        typer.echo(f"fedluna {version('fedluna')}")
         raise typer.Exit
 
 
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Show the traceback of an error.", callback=_on_verbose)
+]
+VersionOption = Annotated[
+    bool, typer.Option("--version", help="Print the version and stop.", callback=_on_version, is_eager=True)
+]
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
 @app.callback()
-def luna16(
-    *,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Add the traceback to an error.")] = False,
-    _: Annotated[
-        bool,
-        typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version),
-    ] = False,
-) -> None:
+def luna16(version: VersionOption = False) -> None:
     """Work with LUNA16 data on one machine, without a federation."""
 
 
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="New or empty folder to write the data set into.")],
-    *,
-    sites: Annotated[int, typer.Option(min=1, max=100, help="Number of subset folders, a scanner each.")] = 3,
+    sites: Annotated[int, typer.Option(min=1, max=100, help="Subset folders, each with its scanner.")] = 3,
     scans_per_site: Annotated[int, typer.Option(min=1, max=1000, help="Scans in each subset.")] = 9,
     seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
+    verbose: VerboseOption = False,
 ) -> None:
-    """Write a synthetic data set in LUNA16's layout; it holds no patient's data."""
-    with _progress_bar() as progress:
+    """Write synthetic scans in the layout of LUNA16; they show no patient."""
+    from luna16.phantom import write_phantom
+
+    with _open_progress() as progress:
         bar = progress.add_task("Drawing scans", total=sites * scans_per_site)
         write_phantom(
             out,
@@ -55,20 +64,26 @@ def phantom(
             seed=seed,
             on_progress=lambda num_done, _: progress.update(bar, completed=num_done),
         )
-    print(f"{sites * scans_per_site} scans of {sites} sites in {out}")
+    typer.echo(f"Wrote {sites * scans_per_site} scans of {sites} sites into {out}.")
 
 
-def main() -> None:
-    """Run the command; a known error is one line on stderr and exit code 2, Ctrl-C is exit code 130."""
+def main() -> NoReturn:
+    """Run the command to its exit code; a known error is one line on stderr."""
     try:
-        app()
-    except KNOWN_ERRORS as error:
-        if "--verbose" in sys.argv:
+        code = app(standalone_mode=False)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (ValueError, OSError) as error:
+        if logger.isEnabledFor(logging.DEBUG):
             traceback.print_exc()
-        print(f"luna16: {error}", file=sys.stderr)
-        sys.exit(USAGE_EXIT_CODE)
+        typer.secho(str(error), fg="red", err=True)
+        sys.exit(EXIT_USAGE)
+    sys.exit(code or 0)
 
 
-def _progress_bar() -> Progress:
+def _open_progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True))
+    return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -9,12 +9,20 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from luna16 import annotations
-from luna16.annotations import Candidate, Nodule
+from luna16.annotations import (
+    Candidate,
+    Nodule,
+    find_table,
+    group_by_series,
+    read_candidates,
+    read_excluded,
+    read_nodules,
+    read_series_uids,
+)
 from luna16.cache import make_key, open_or_build
 from luna16.config import DataConfig
 from luna16.patches import extract_patch, scale_patches
-from luna16.scan import Int16Array, ScanFile, find_scans, load_scan
+from luna16.scan import Int16Array, Scan, ScanFile, find_scans, load_scan
 from luna16.split import split_by_series
 
 BoolArray = npt.NDArray[np.bool_]
@@ -87,23 +95,19 @@ def load_shard(
     """
     files = {file.series_uid: file for file in find_scans(data_root, subsets)}
     _check_listed(data_root, files)
+    findings = _read_findings(data_root, files)
     split = split_by_series(files, validation_fraction=config.validation_fraction, seed=config.split_seed)
     order = [files[uid] for uid in (*split.train, *split.validation)]
-    candidates = _group_candidates(data_root, order)
     patches_hu = open_or_build(
         cache_dir,
         make_key(config.model_dump_json(), _source_files(data_root, order)),
-        (sum(map(len, candidates.values())), *[config.patch_size_vox] * 3),
-        lambda patches_hu: _cut_patches(patches_hu, order, candidates, config, on_progress),
+        (findings.num_candidates, *[config.patch_size_vox] * 3),
+        lambda patches_hu: _cut_patches(patches_hu, order, findings, config, on_progress),
     )
-    tables = annotations.read_nodules(data_root, only=files), annotations.read_excluded(data_root, only=files)
-    num_train = sum(len(candidates[uid]) for uid in split.train)
-    shard = Shard(
-        train=_make_patch_set(patches_hu[:num_train], split.train, candidates, *tables),
-        validation=_make_patch_set(patches_hu[num_train:], split.validation, candidates, *tables),
-    )
-    _check_trainable(shard.train)
-    return shard
+    num_train = sum(len(findings.candidates[uid]) for uid in split.train)
+    train = _make_patch_set(patches_hu[:num_train], split.train, findings)
+    _check_trainable(train)
+    return Shard(train, _make_patch_set(patches_hu[num_train:], split.validation, findings))
 
 
 def sample_epoch(train: PatchSet, negatives_per_positive: float, random: np.random.Generator) -> IndexArray:
@@ -126,8 +130,29 @@ def read_batch(
     return scale_patches(patch_set.patches_hu[indices], config, device), targets
 
 
+@dataclass(frozen=True)
+class _Findings:
+    """What the tables say of a shard's scans, by series."""
+
+    candidates: dict[str, list[Candidate]]
+    nodules: dict[str, list[Nodule]]
+    excluded: dict[str, list[Nodule]]
+
+    @property
+    def num_candidates(self) -> int:
+        return sum(map(len, self.candidates.values()))
+
+
+def _read_findings(data_root: Path, files: dict[str, ScanFile]) -> _Findings:
+    return _Findings(
+        candidates=group_by_series(read_candidates(data_root, only=files)),
+        nodules=group_by_series(read_nodules(data_root, only=files)),
+        excluded=group_by_series(read_excluded(data_root, only=files)),
+    )
+
+
 def _check_listed(data_root: Path, files: dict[str, ScanFile]) -> None:
-    listed = set(annotations.read_series_uids(data_root))
+    listed = set(read_series_uids(data_root))
     for series_uid, file in files.items():
         if series_uid not in listed:
             raise ValueError(f"{file.place}: this scan is not listed in seriesuids.csv.")
@@ -141,51 +166,41 @@ def _check_trainable(train: PatchSet) -> None:
         )
 
 
-def _group_candidates(data_root: Path, order: list[ScanFile]) -> dict[str, list[Candidate]]:
-    series_uids = {file.series_uid for file in order}
-    by_series: dict[str, list[Candidate]] = {file.series_uid: [] for file in order}
-    for candidate in annotations.read_candidates(data_root, only=series_uids):
-        by_series[candidate.series_uid].append(candidate)
-    return by_series
-
-
 def _source_files(data_root: Path, order: list[ScanFile]) -> list[Path]:
     scans = [path for file in order for path in sorted(file.path.parent.glob(f"{file.path.stem}.*"))]
-    return [*scans, *(annotations.find_table(data_root, name) for name in TABLES)]
+    return [*scans, *(find_table(data_root, name) for name in TABLES)]
 
 
 def _cut_patches(
     patches_hu: Int16Array,
     order: list[ScanFile],
-    candidates: dict[str, list[Candidate]],
+    findings: _Findings,
     config: DataConfig,
     on_progress: Callable[[int, int], None] | None,
 ) -> None:
+    """Fill ``patches_hu`` in the order of the scans; only one scan at a time is in memory."""
     row = 0
     for num_done, file in enumerate(order, start=1):
         scan = load_scan(file)
-        for candidate in candidates[file.series_uid]:
-            try:
-                patches_hu[row] = extract_patch(scan, candidate.center_xyz_mm, config)
-            except ValueError as error:
-                raise ValueError(f"candidates_V2.csv, line {candidate.line_no}: {error}.") from error
+        for candidate in findings.candidates[file.series_uid]:
+            patches_hu[row] = _cut_patch(scan, candidate, config)
             row += 1
         if on_progress:
             on_progress(num_done, len(order))
 
 
-def _make_patch_set(
-    patches_hu: Int16Array,
-    series_uids: tuple[str, ...],
-    candidates: dict[str, list[Candidate]],
-    nodules: list[Nodule],
-    excluded: list[Nodule],
-) -> PatchSet:
-    members = set(series_uids)
+def _cut_patch(scan: Scan, candidate: Candidate, config: DataConfig) -> Int16Array:
+    try:
+        return extract_patch(scan, candidate.center_xyz_mm, config)
+    except ValueError as error:
+        raise ValueError(f"candidates_V2.csv, line {candidate.line_no}: {error}") from error
+
+
+def _make_patch_set(patches_hu: Int16Array, series_uids: tuple[str, ...], findings: _Findings) -> PatchSet:
     return PatchSet(
         patches_hu=patches_hu,
-        candidates=tuple(candidate for uid in series_uids for candidate in candidates[uid]),
+        candidates=tuple(c for uid in series_uids for c in findings.candidates[uid]),
         series_uids=series_uids,
-        nodules=tuple(nodule for nodule in nodules if nodule.series_uid in members),
-        excluded=tuple(finding for finding in excluded if finding.series_uid in members),
+        nodules=tuple(n for uid in series_uids for n in findings.nodules[uid]),
+        excluded=tuple(n for uid in series_uids for n in findings.excluded[uid]),
     )

@@ -1,17 +1,17 @@
 """Score a model on the validation scans of a shard."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from luna16.annotations import group_by_series
 from luna16.config import DataConfig, EvaluationConfig
-from luna16.counts import NUM_SCORE_BINS, EvalCounts, Score, count_by_bin, score
+from luna16.counts import EvalCounts, count_by_bin
 from luna16.dataset import PatchSet, read_batch
 from luna16.froc import ScanMarks, count_marks
-
-__all__ = ["NUM_SCORE_BINS", "EvalCounts", "Score", "count_logits", "evaluate", "predict_logits", "score"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -62,6 +62,8 @@ def count_logits(logits: FloatArray, validation: PatchSet) -> EvalCounts:
     """Turn the logits of a patch set, shape (N,), into counts that add up over sites."""
     losses = np.logaddexp(0, np.where(validation.is_nodule, -logits, logits))
     marks = list(_marks_by_scan(logits, validation))
+    hit_scores = np.concatenate([np.empty(0), *(scan.hit_scores for scan in marks)])
+    false_positive_scores = np.concatenate([np.empty(0), *(scan.false_positive_scores for scan in marks)])
     return EvalCounts(
         num_scans=validation.num_scans,
         num_nodules=validation.num_nodules,
@@ -69,21 +71,17 @@ def count_logits(logits: FloatArray, validation: PatchSet) -> EvalCounts:
         negative_loss_sum=float(losses[~validation.is_nodule].sum()),
         positives=count_by_bin(logits[validation.is_nodule]),
         negatives=count_by_bin(logits[~validation.is_nodule]),
-        nodules_hit=sum((count_by_bin(scan.hit_scores) for scan in marks), EvalCounts.zero().nodules_hit),
-        false_positives=sum(
-            (count_by_bin(scan.false_positive_scores) for scan in marks), EvalCounts.zero().false_positives
-        ),
+        nodules_hit=count_by_bin(hit_scores),
+        false_positives=count_by_bin(false_positive_scores),
     )
 
 
 def _marks_by_scan(logits: FloatArray, validation: PatchSet) -> Iterator[ScanMarks]:
     centers_xyz_mm = np.array([c.center_xyz_mm for c in validation.candidates]).reshape(-1, 3)
-    series_uids = np.array([c.series_uid for c in validation.candidates])
-    for series_uid in validation.series_uids:
-        rows = series_uids == series_uid
-        yield count_marks(
-            centers_xyz_mm[rows],
-            logits[rows],
-            [nodule for nodule in validation.nodules if nodule.series_uid == series_uid],
-            [finding for finding in validation.excluded if finding.series_uid == series_uid],
-        )
+    rows = defaultdict(list)
+    for row, candidate in enumerate(validation.candidates):
+        rows[candidate.series_uid].append(row)
+    nodules, excluded = group_by_series(validation.nodules), group_by_series(validation.excluded)
+    for uid in validation.series_uids:
+        of_scan = np.array(rows[uid], dtype=int)
+        yield count_marks(centers_xyz_mm[of_scan], logits[of_scan], nodules[uid], excluded[uid])

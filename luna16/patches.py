@@ -19,7 +19,7 @@ def extract_patch(scan: Scan, center_xyz_mm: Vector3, config: DataConfig) -> Int
     Returns int16 HU of shape (D, H, W). Raises ValueError if the centre lies outside the scan.
     """
     if not scan.geometry.contains(center_xyz_mm):
-        raise ValueError("the centre lies outside its scan")
+        raise ValueError("The centre lies outside its scan.")
     window = scan.geometry.window_around(center_xyz_mm, config.patch_size_vox * config.patch_spacing_mm)
     crop_hu = scan.voxels_hu[window].clip(config.hu_min, config.hu_max)
     return _resample(make_image(crop_hu, scan.geometry.crop(window)), center_xyz_mm, config)

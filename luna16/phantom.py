@@ -5,6 +5,7 @@ Run it with ``luna16 phantom OUT``. Each subset folder is one site with a scanne
 
 import csv
 import multiprocessing
+import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable
@@ -118,12 +119,11 @@ def write_image(path: Path, voxels_hu: Int16Array, geometry: Geometry, scanner: 
         corner_xyz_mm = geometry.voxel_to_world((0, height - 1, width - 1))
         voxels_hu = np.ascontiguousarray(voxels_hu[:, ::-1, ::-1])
         geometry = Geometry(corner_xyz_mm, geometry.spacing_xyz_mm, FLIPPED_DIRECTION, geometry.size_zyx_vox)
-    sitk.WriteImage(
-        make_image(voxels_hu, geometry),
-        str(path),
-        useCompression=scanner.is_compressed,
-        compressionLevel=COMPRESSION_LEVEL,
-    )
+    image = make_image(voxels_hu, geometry)
+    try:
+        sitk.WriteImage(image, str(path), scanner.is_compressed, COMPRESSION_LEVEL)
+    except RuntimeError as error:
+        raise OSError(f"A scan cannot be written into {path.parent}. Is the disk full?") from error
 
 
 def write_tables(folder: Path, scans: Iterable[ScanRows]) -> None:
@@ -151,18 +151,20 @@ def _write_scans(
     folder: Path, tasks: list[ScanTask], on_progress: Callable[[int, int], None] | None
 ) -> list[ScanRows]:
     """Write the scans with one process a core, and give their rows in the order of the tasks."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(mp_context=spawn) as pool:
+    pool = ProcessPoolExecutor(
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C reaches this process, which stops the others
+    )
+    try:
         futures = [pool.submit(write_scan, folder, task) for task in tasks]
-        try:
-            for num_done, future in enumerate(as_completed(futures), start=1):
-                future.result()
-                if on_progress:
-                    on_progress(num_done, len(tasks))
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for num_done, future in enumerate(as_completed(futures), start=1):
+            future.result()
+            if on_progress:
+                on_progress(num_done, len(tasks))
         return [future.result() for future in futures]
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _make_canvas(scanner: Scanner, random: np.random.Generator) -> Canvas:

@@ -17,9 +17,9 @@ from luna16.phantom_shapes import (
     unit,
 )
 
-MEAN_NODULES_PER_SCAN = 5.0
+MEAN_NODULES_PER_SCAN = 6.0
 MEDIAN_DIAMETER_MM = 8.0
-SMALLEST_DIAMETER_MM, LARGEST_DIAMETER_MM = 4.5, 24.0
+SMALLEST_DIAMETER_MM, LARGEST_DIAMETER_MM = 5.0, 24.0
 GROUND_GLASS_SHARE = 0.15
 HILUM_MM = 28.0
 GAP_MM = 6.0
@@ -82,7 +82,7 @@ def propose_crossing(chest: Chest, random: np.random.Generator) -> Finding:
 
 def propose_plug(chest: Chest, random: np.random.Generator) -> Finding:
     """Propose a short thick bent tube, such as a mucus plug or the stump of a vein."""
-    radius_mm = 0.375 * _random_diameter_mm(random)
+    radius_mm = 0.4 * _random_diameter_mm(random)
     center_zyx_mm = _random_lung(chest, random).random_place(random)
     tubes = _bent_tube(center_zyx_mm, radius_mm, radius_mm * random.uniform(2.2, 4), random)
     return Finding(center_zyx_mm, 3 * radius_mm, tubes)
@@ -183,7 +183,7 @@ def _blob(center_zyx_mm: FloatArray, radii_mm: FloatArray, random: np.random.Gen
 
 
 def _thick_vessel(vessels: tuple[Tube, ...], random: np.random.Generator) -> Tube:
-    thick = [vessel for vessel in vessels if vessel.end_radius_mm > 1.0] or list(vessels)
+    thick = [vessel for vessel in vessels if vessel.end_radius_mm > 1.3] or list(vessels)
     return thick[random.integers(len(thick))]
 
 

@@ -58,9 +58,12 @@ def load_scan(file: ScanFile) -> Scan:
     Raises ValueError if the header cannot be read, or if the voxels are missing, too few, damaged or not
     16-bit. All is checked before SimpleITK reads the voxels, as it takes a damaged .zraw without an error.
     """
-    reader = _open_header(file)
-    _check_voxel_file(file, num_bytes=2 * int(np.prod(reader.GetSize())))
-    image = reader.Execute()
+    try:
+        reader = _open_header(file)
+        _check_voxel_file(file, num_bytes=2 * int(np.prod(reader.GetSize())))
+        image = reader.Execute()
+    except OSError as error:  # its text holds the path, and so the series UID
+        raise ValueError(f"{file.place}: it cannot be read ({error.strerror}).") from None
     return Scan(file.series_uid, sitk.GetArrayFromImage(image), geometry_of(image))
 
 

@@ -24,7 +24,7 @@ def split_by_series(series_uids: Iterable[str], *, validation_fraction: float, s
     ranked = sorted(set(series_uids), key=lambda uid: hashlib.sha256(f"{seed}:{uid}".encode()).digest())
     if len(ranked) < 2:
         raise ValueError(
-            f"{len(ranked)} scan cannot be divided into training and validation, expected at least 2."
+            f"{len(ranked)} scans cannot be divided into training and validation, expected 2 or more."
         )
     num_validation = min(max(1, round(validation_fraction * len(ranked))), len(ranked) - 1)
     return Split(
