@@ -13,8 +13,10 @@ import typer
 from fl_core.config import home_folder
 from fl_core.errors import AddressInUseError, UsageError
 from fl_core.terminal import VerboseOption, VersionOption, run_command
+from fl_store.base import Store
 from fl_store.connect import open_store
 from fl_store.rows import UserRow
+from fl_store.sqlite import FILE_NAME
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
 
@@ -33,7 +35,7 @@ STREAMLIT_SETTINGS = {
     "server.fileWatcherType": "none",
     "server.headless": True,
     "theme.light.primaryColor": "#0f766e",
-    "theme.dark.primaryColor": "#2dd4bf",
+    "theme.dark.primaryColor": "#0d8577",
 }
 """What would stand in .streamlit/config.toml, if users had one where they start us."""
 
@@ -59,7 +61,10 @@ def report(run_id: str, out: Path, home: HomeOption = None) -> None:
     from fl_monitor.report import write_report
 
     _choose_home(home)
-    write_report(open_store(home_folder()), run_id, out)
+    folder = home_folder()
+    if not (folder / FILE_NAME).is_file():
+        raise UsageError(f"{folder} holds no {FILE_NAME}. Name the coordinator's folder with --home.")
+    write_report(open_store(folder), run_id, out)
     typer.echo(out)
 
 
@@ -73,8 +78,10 @@ def serve(host: str, port: int) -> None:
 
     Raises AddressInUseError if the port is taken, and StoreError if the store cannot be used.
     """
+    from fl_monitor.service import service_of
+
     check_port(host, port)
-    _greet(host, port)
+    _greet(host, port, service_of(home_folder()).store)
     from monitor_app import app as monitor_app
 
     logging.getLogger("uvicorn.error").addFilter(lambda record: record.levelno >= logging.WARNING)
@@ -98,8 +105,8 @@ def check_port(host: str, port: int) -> None:
             raise UsageError(f"Cannot listen on {host}, port {port}: {error.strerror}.") from error
 
 
-def _greet(host: str, port: int) -> None:
-    if not open_store(home_folder()).get(UserRow, newest=1):
+def _greet(host: str, port: int, store: Store) -> None:
+    if not store.get(UserRow, newest=1):
         typer.echo("No user yet. Add one: fl-server users add NAME --role server")
     if not _is_loopback(host):
         typer.secho(

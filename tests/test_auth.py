@@ -1,0 +1,93 @@
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fl_monitor.auth import IDLE_LIMIT, SESSION_LIMIT, Sessions
+from fl_store.rows import Role, SessionRow, UserRow
+from fl_store.sqlite import SqliteStore
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ANNA = UserRow("anna", "no hash", Role.ANALYST, None, is_disabled=False, created_at=NOON, changed_at=NOON)
+
+
+@pytest.fixture
+def sessions(store: SqliteStore) -> Sessions:
+    store.put([ANNA])
+    return Sessions(store)
+
+
+def test_token_leads_to_its_user(sessions: Sessions) -> None:
+    token = sessions.start("anna", NOON)
+    assert sessions.find_user(token, NOON) == ANNA
+
+
+@pytest.mark.parametrize("token", [None, "", "made-up"])
+def test_other_tokens_lead_to_nobody(sessions: Sessions, token: str | None) -> None:
+    sessions.start("anna", NOON)
+    assert sessions.find_user(token, NOON) is None
+
+
+def test_store_holds_the_hash_of_the_token_only(sessions: Sessions, store: SqliteStore) -> None:
+    token = sessions.start("anna", NOON)
+    (row,) = store.get(SessionRow)
+    assert row.token_hash == hashlib.sha256(token.encode()).hexdigest()
+    assert token not in str(vars(row))
+
+
+def test_session_ends_after_half_an_hour_without_activity(sessions: Sessions) -> None:
+    token = sessions.start("anna", NOON)
+    assert sessions.find_user(token, NOON + IDLE_LIMIT - timedelta(seconds=1))
+    assert sessions.find_user(token, NOON + IDLE_LIMIT) is None
+
+
+def test_looking_does_not_prolong_a_session(sessions: Sessions) -> None:
+    token = sessions.start("anna", NOON)
+    for minute in range(30):
+        assert sessions.find_user(token, NOON + timedelta(minutes=minute))
+    assert sessions.find_user(token, NOON + timedelta(minutes=30)) is None
+
+
+def test_activity_prolongs_a_session_up_to_twelve_hours(sessions: Sessions) -> None:
+    token = sessions.start("anna", NOON)
+    for minute in range(0, 12 * 60, 20):
+        sessions.touch(token, NOON + timedelta(minutes=minute))
+    assert sessions.find_user(token, NOON + SESSION_LIMIT - timedelta(seconds=1))
+    assert sessions.find_user(token, NOON + SESSION_LIMIT) is None
+
+
+def test_activity_is_written_every_half_minute_at_most(sessions: Sessions, store: SqliteStore) -> None:
+    token = sessions.start("anna", NOON)
+    sessions.touch(token, NOON + timedelta(seconds=29))
+    assert store.get(SessionRow)[0].seen_at == NOON
+    sessions.touch(token, NOON + timedelta(seconds=30))
+    assert store.get(SessionRow)[0].seen_at == NOON + timedelta(seconds=30)
+
+
+def test_ended_session_stays_ended_and_its_row_stays(sessions: Sessions, store: SqliteStore) -> None:
+    token = sessions.start("anna", NOON)
+    sessions.end(token, NOON + timedelta(minutes=1))
+    sessions.touch(token, NOON + timedelta(minutes=2))
+    assert sessions.find_user(token, NOON + timedelta(minutes=2)) is None
+    assert store.get(SessionRow)[0].ended_at == NOON + timedelta(minutes=1)
+
+
+def test_ending_one_session_leaves_the_others(sessions: Sessions) -> None:
+    first, second = sessions.start("anna", NOON), sessions.start("anna", NOON)
+    sessions.end(first, NOON)
+    assert sessions.find_user(second, NOON) == ANNA
+
+
+def test_disabling_a_user_ends_every_session_at_once(sessions: Sessions, store: SqliteStore) -> None:
+    token = sessions.start("anna", NOON)
+    store.put([replace(ANNA, is_disabled=True)])
+    assert sessions.find_user(token, NOON) is None
+
+
+def test_changed_password_ends_older_sessions_only(sessions: Sessions, store: SqliteStore) -> None:
+    old = sessions.start("anna", NOON)
+    store.put([replace(ANNA, password_hash="another", changed_at=NOON + timedelta(seconds=1))])
+    new = sessions.start("anna", NOON + timedelta(seconds=2))
+    assert sessions.find_user(old, NOON + timedelta(seconds=2)) is None
+    assert sessions.find_user(new, NOON + timedelta(seconds=2)) is not None

@@ -1,0 +1,147 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fl_monitor.figures import PALETTE, Chart, chart_data, make_charts, site_colors
+from fl_monitor.snapshot import RunRows, SnapshotReader
+from fl_store.rows import FEDERATION, Metric, MetricRow, utc_now
+from fl_store.sqlite import SqliteStore
+
+RANKS = {"east": 0, "north": 1, "south": 2}
+
+
+@pytest.fixture
+def rows(store: SqliteStore, rehearsal: Any) -> RunRows:
+    """Two rounds that are over and a third in which only east has answered."""
+    rehearsal.start()
+    for round_no in (1, 2):
+        rehearsal.play_round(round_no)
+    rehearsal.begin_round(3)
+    rehearsal.reply(3, "east")
+    return SnapshotReader(store).read(utc_now()).run
+
+
+def charts(rows: RunRows) -> dict[str, Chart]:
+    return {chart.name: chart for chart in make_charts(rows, RANKS)}
+
+
+def traces(chart: Chart) -> dict[str, Any]:
+    return {trace.name: trace for trace in chart.figure.data}
+
+
+def test_there_are_five_charts_and_every_axis_names_its_unit(rows: RunRows) -> None:
+    titles = {
+        name: (chart.figure.layout.xaxis.title.text, chart.figure.layout.yaxis.title.text)
+        for name, chart in charts(rows).items()
+    }
+    assert titles == {
+        "auc": ("Round (number)", "ROC AUC (0 to 1)"),
+        "cpm": ("Round (number)", "CPM, mean sensitivity (0 to 1)"),
+        "loss": ("Round (number)", "Loss (cross-entropy, nats)"),
+        "seconds": ("Round (number)", "Time (s)"),
+        "froc": ("False positives per scan (1/scan)", "Sensitivity (0 to 1)"),
+    }
+
+
+def test_line_holds_the_values_of_its_site_by_round(rows: RunRows) -> None:
+    line = traces(charts(rows)["auc"])["north"]
+    expected = [row.value for row in rows.metrics if row.site == "north" and row.metric is Metric.AUC]
+    assert list(line.x) == [1, 2]
+    assert list(line.y) == expected
+
+
+def test_reply_is_drawn_before_its_round_is_over(rows: RunRows) -> None:
+    lines = traces(charts(rows)["auc"])
+    assert list(lines["east"].x) == [1, 2, 3]
+    assert list(lines["Federation"].x) == [1, 2]
+
+
+def test_undefined_value_is_a_gap(rows: RunRows) -> None:
+    gap = MetricRow("run-1", 3, "north", Metric.AUC, None, 0, utc_now())
+    line = traces(charts(replace(rows, metrics=(*rows.metrics, gap)))["auc"])["north"]
+    assert line.y[2] is None
+
+
+def test_site_has_one_colour_on_every_chart(rows: RunRows) -> None:
+    for chart in charts(rows).values():
+        for trace in chart.figure.data:
+            if trace.meta["site"] == "south":
+                assert PALETTE[2] in str(trace)
+                assert not any(color in str(trace) for color in PALETTE if color != PALETTE[2])
+    assert site_colors(RANKS)["south"] == PALETTE[2]
+
+
+def test_sites_whose_colours_repeat_have_other_markers(rows: RunRows) -> None:
+    ranks = {f"site-{i}": i for i in range(24)}
+    looks = {
+        (trace.line.color, trace.marker.symbol)
+        for trace in make_charts(rows, ranks)[0].figure.data
+        if trace.meta["site"] != FEDERATION
+    }
+    assert len(looks) == 24
+
+
+def test_zoom_is_bound_to_the_run(rows: RunRows) -> None:
+    assert {chart.figure.layout.uirevision for chart in make_charts(rows, RANKS)} == {"run-1"}
+
+
+def test_loss_shows_training_and_validation(rows: RunRows) -> None:
+    lines = traces(charts(rows)["loss"])
+    assert lines["east, training"].line.dash == "dot"
+    assert lines["east, validation"].line.dash == "solid"
+    assert "Federation, validation" in lines
+
+
+def test_axis_reaches_down_to_a_value_below_chance(rows: RunRows) -> None:
+    low = MetricRow("run-1", 3, "north", Metric.AUC, 0.31, 0, utc_now())
+    assert charts(rows)["auc"].figure.layout.yaxis.range[0] == 0.5
+    lower = charts(replace(rows, metrics=(*rows.metrics, low)))["auc"]
+    assert lower.figure.layout.yaxis.range[0] == 0.3
+
+
+def test_seconds_of_a_finished_round_add_up_to_it(rows: RunRows) -> None:
+    bars = traces(charts(rows)["seconds"])
+    training, evaluation, waiting = (bars[f"north, {part}"] for part in ("training", "evaluation", "waiting"))
+    assert (training.y[0], evaluation.y[0]) == (2.1, 0.4)
+    assert (training.base[0], evaluation.base[0], waiting.base[0]) == (0.0, 2.1, 2.5)
+    assert waiting.base[0] + waiting.y[0] == pytest.approx(5.0)
+
+
+def test_waiting_is_not_known_before_the_round_is_over(rows: RunRows) -> None:
+    assert traces(charts(rows)["seconds"])["east, waiting"].y[2] is None
+
+
+def test_bars_of_sites_stand_side_by_side(rows: RunRows) -> None:
+    bars = traces(charts(rows)["seconds"])
+    offsets = [bars[f"{site}, training"].offset for site in RANKS]
+    width = bars["east, training"].width
+    assert offsets == pytest.approx([-0.4, -0.4 + width, -0.4 + 2 * width])
+    assert offsets[-1] + width == pytest.approx(0.4)
+
+
+def test_froc_is_of_the_last_finished_round(rows: RunRows) -> None:
+    chart = charts(rows)["froc"]
+    line = traces(chart)["Federation"]
+    assert list(line.x) == [0.125, 0.25, 0.5, 1, 2, 4, 8]
+    sensitivity_at_8 = [
+        row.value
+        for row in rows.metrics
+        if (row.site, row.round_no, row.metric) == (FEDERATION, 2, Metric.SENSITIVITY_AT_8)
+    ]
+    assert [line.y[-1]] == sensitivity_at_8
+    assert "round 2" in chart.note
+
+
+def test_run_without_rounds_has_charts_without_points(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start()
+    rows = SnapshotReader(store).read(utc_now()).run
+    for chart in make_charts(rows, {}):
+        assert all(not trace.x for trace in chart.figure.data)
+
+
+def test_chart_data_can_be_written_as_json(rows: RunRows) -> None:
+    (first, *_) = json.loads(json.dumps(chart_data(make_charts(rows, RANKS)), allow_nan=False))
+    assert set(first) == {"name", "title", "note", "alt", "figure"}
+    assert first["figure"]["layout"]["template"] == {}

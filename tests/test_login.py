@@ -1,0 +1,101 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fl_monitor.auth import Sessions
+from fl_monitor.login import FREE_FAILURES, LONGEST_DELAY_S, TICKET_LIFE, Login, Throttle, Tickets
+from fl_store.accounts import add_user
+from fl_store.rows import EventRow, Role, SessionRow, utc_now
+from fl_store.sqlite import SqliteStore
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PASSWORD = "correct horse"
+
+
+def delays_s(throttle: Throttle, keys: list[str], num_attempts: int) -> list[int]:
+    return [throttle.delay_s(keys, NOON) for _ in range(num_attempts)]
+
+
+def test_delay_doubles_after_three_failures_up_to_half_a_minute() -> None:
+    assert delays_s(Throttle(), ["account anna"], 10) == [0, 0, 0, 1, 2, 4, 8, 16, 30, 30]
+
+
+def test_success_forgives_earlier_failures() -> None:
+    throttle = Throttle()
+    delays_s(throttle, ["account anna"], 6)
+    throttle.forgive(["account anna"])
+    assert throttle.delay_s(["account anna"], NOON) == 0
+
+
+def test_failures_are_forgotten_after_a_quarter_of_an_hour() -> None:
+    throttle = Throttle()
+    delays_s(throttle, ["account anna"], 6)
+    assert throttle.delay_s(["account anna"], NOON + timedelta(minutes=15)) == 0
+
+
+def test_address_that_tries_many_accounts_is_delayed() -> None:
+    throttle = Throttle()
+    delays = [throttle.delay_s([f"account {name}", "address 10.0.0.9"], NOON) for name in "abcde"]
+    assert delays == [0, 0, 0, 1, 2]
+
+
+def test_failures_of_one_account_do_not_delay_another() -> None:
+    throttle = Throttle()
+    delays_s(throttle, ["account anna"], 9)
+    assert throttle.delay_s(["account ben"], NOON) == 0
+
+
+def test_delay_stays_bounded_however_long_an_attack_lasts() -> None:
+    throttle = Throttle()
+    assert delays_s(throttle, ["account anna"], 5000)[-1] == LONGEST_DELAY_S
+
+
+def test_ticket_is_good_once() -> None:
+    tickets = Tickets()
+    ticket = tickets.issue("token", NOON)
+    assert tickets.redeem(ticket, NOON) == "token"
+    assert tickets.redeem(ticket, NOON) is None
+
+
+def test_ticket_is_good_for_fifteen_seconds() -> None:
+    tickets = Tickets()
+    early, late = tickets.issue("token", NOON), tickets.issue("token", NOON)
+    assert tickets.redeem(early, NOON + TICKET_LIFE - timedelta(seconds=1)) == "token"
+    assert tickets.redeem(late, NOON + TICKET_LIFE) is None
+    assert timedelta(seconds=15) == TICKET_LIFE
+
+
+@pytest.fixture
+def login(store: SqliteStore) -> Login:
+    add_user(store, "anna", PASSWORD, role=Role.ANALYST)
+    return Login(store, Sessions(store))
+
+
+def test_right_password_starts_a_session_and_is_written_down(login: Login, store: SqliteStore) -> None:
+    assert login.check("Anna ", PASSWORD, None, utc_now())
+    (event,) = store.get(EventRow)
+    assert (event.kind, event.user) == ("login", "anna")
+    assert store.get(SessionRow)[0].user == "anna"
+
+
+def test_wrong_password_is_written_down_without_it(login: Login, store: SqliteStore) -> None:
+    assert login.check("anna", "wrong password", None, utc_now()) is None
+    (event,) = store.get(EventRow)
+    assert (event.kind, event.user) == ("login_failed", "anna")
+    assert "wrong password" not in str(event)
+    assert store.get(SessionRow) == []
+
+
+def test_unknown_name_is_not_written_down(login: Login, store: SqliteStore) -> None:
+    """It may well be a password typed into the wrong field."""
+    assert login.check("hunter2hunter2", PASSWORD, None, utc_now()) is None
+    (event,) = store.get(EventRow)
+    assert (event.kind, event.user) == ("login_failed", None)
+    assert "hunter2" not in str(event)
+
+
+def test_login_forgives_the_failures_before_it(login: Login) -> None:
+    for _ in range(FREE_FAILURES + 2):
+        login.delay_s("anna", "10.0.0.9", NOON)
+    assert login.check("anna", PASSWORD, "10.0.0.9", utc_now())
+    assert login.delay_s("anna", "10.0.0.9", NOON) == 0

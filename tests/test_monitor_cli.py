@@ -1,0 +1,128 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fl_core.errors import AddressInUseError, UsageError
+from fl_monitor.cli import app, check_port
+from fl_store.accounts import add_user
+from fl_store.rows import Role
+from fl_store.sqlite import SqliteStore
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def monitor(folder: Path, port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Start ``fl-monitor`` away from the project, and wait until it answers or has ended."""
+    command = [sys.executable, "-m", "fl_monitor", "--home", str(folder), "--port", str(port), *options]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        wait_until_up(process, port)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_until_up(process: subprocess.Popen[str], port: int) -> None:
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_monitor_within_seconds_with_130(tmp_path: Path) -> None:
+    with monitor(tmp_path, free_port()) as process:
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=10)
+        assert time.monotonic() - began < 5
+        assert process.returncode == 130
+        assert "Traceback" not in process.stderr.read()
+
+
+@pytest.mark.slow
+def test_monitor_prints_its_address_and_how_to_add_a_user(tmp_path: Path) -> None:
+    port = free_port()
+    with monitor(tmp_path, port) as process:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert f"http://127.0.0.1:{port}" in out
+    assert "fl-server users add NAME --role server" in out
+    assert err == ""
+
+
+@pytest.mark.slow
+def test_no_hint_once_there_is_a_user_and_a_warning_for_an_open_address(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    add_user(store, "anna", "correct horse", role=Role.SERVER)
+    with monitor(tmp_path, free_port(), "--host", "0.0.0.0") as process:  # noqa: S104 - what we warn of
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert "users add" not in out
+    assert err.splitlines() == [
+        "Warning: 0.0.0.0 is reached over plain HTTP. Put a reverse proxy with TLS in front of it."
+    ]
+
+
+@pytest.mark.slow
+def test_port_in_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with monitor(tmp_path, port) as process:
+            out, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert err.splitlines() == [
+        f"Port {port} on 127.0.0.1 is in use. Stop the other process or choose another --port."
+    ]
+    assert out == ""
+
+
+def test_taken_port_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(AddressInUseError, match="in use"):
+        check_port("127.0.0.1", taken.getsockname()[1])
+
+
+def test_address_of_another_machine_is_told() -> None:
+    with pytest.raises(UsageError, match=r"Cannot listen on 192\.0\.2\.1, port 8501: "):
+        check_port("192.0.2.1", 8501)
+
+
+def test_report_command_writes_the_file(tmp_path: Path, store: SqliteStore, rehearsal: object) -> None:
+    rehearsal.start()
+    out = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["report", "run-1", str(out), "--home", str(tmp_path)])
+    assert result.exit_code == 0
+    assert result.stdout.strip() == str(out)
+    assert out.stat().st_size > 1_000_000
+
+
+def test_report_of_a_folder_without_store_is_told(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["report", "run-1", "r.html", "--home", str(tmp_path / "none")])
+    assert isinstance(result.exception, UsageError)
+    assert "holds no fedluna.db" in str(result.exception)
+    assert not (tmp_path / "none").exists()

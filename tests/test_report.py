@@ -1,0 +1,82 @@
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fl_core.errors import UsageError
+from fl_monitor.report import write_report
+from fl_store.rows import CheckpointRow, RunState, SiteRow, utc_now
+from fl_store.sqlite import SqliteStore
+
+
+@pytest.fixture
+def report(store: SqliteStore, rehearsal: Any, tmp_path: Path) -> str:
+    rehearsal.run = replace(rehearsal.run, config={"training": {"epochs": 2}, "name": "<b>bold</b>"})
+    rehearsal.start(RunState.FINISHED)
+    rehearsal.play_round(1, utc_now() - timedelta(minutes=1))
+    store.put([SiteRow("north", "1", 12, 3, utc_now(), utc_now())])
+    best = CheckpointRow("run-1", "best", 1, "best.safetensors", "ab" * 32, 3_600_000, 0.5, None, utc_now())
+    store.put([best])
+    path = tmp_path / "new" / "report.html"
+    write_report(store, "run-1", path)
+    return path.read_text(encoding="utf-8")
+
+
+def table(report: str, title: str) -> list[list[str]]:
+    section = report.split(f"<h3>{title}</h3>")[1].split("</section>", maxsplit=1)[0]
+    return [re.findall(r"<td>(.*?)</td>", line) for line in section.split("<tr>")[2:]]
+
+
+def test_report_needs_no_other_file(report: str) -> None:
+    ours = report.replace(report.split("<script>")[1], "")
+    assert not re.search(r"(src|href)=", ours)
+    assert "http://" not in ours
+    assert "https://" not in ours
+    assert report.count("plotly.js v") == 1
+
+
+def test_report_lists_rounds_with_their_numbers(report: str) -> None:
+    ((number, seconds, auc, *_, examples),) = table(report, "Rounds")
+    assert (number, seconds, examples) == ("1", "5.0", "360")
+    assert re.fullmatch(r"0\.\d{3}", auc)
+
+
+def test_report_lists_sites_with_their_scans(report: str) -> None:
+    rows = {row[0]: row for row in table(report, "Sites")}
+    assert list(rows) == ["east", "north", "south"]
+    assert rows["north"][1:4] == ["12", "3", "1"]
+    assert rows["east"][1:3] == ["–", "–"]  # noqa: RUF001 - an en dash is meant
+
+
+def test_report_names_checkpoints_by_sha256(report: str) -> None:
+    ((kind, round_no, name, size_mb, auc, cpm, sha256),) = table(report, "Checkpoints")
+    assert (kind, round_no, name, size_mb) == ("best", "1", "best.safetensors", "3.6")
+    assert (auc, cpm) == ("–", "0.500")  # noqa: RUF001 - an en dash is meant
+    assert sha256 == "ab" * 32
+
+
+def test_report_lists_settings_by_dotted_key_and_escapes_them(report: str) -> None:
+    assert table(report, "Settings") == [["training.epochs", "2"], ["name", "&lt;b&gt;bold&lt;/b&gt;"]]
+
+
+def test_unknown_run_is_told_with_the_newest(store: SqliteStore, rehearsal: Any, tmp_path: Path) -> None:
+    rehearsal.start()
+    with pytest.raises(UsageError, match=r"There is no run 'run-7'\. The newest runs are: run-1\."):
+        write_report(store, "run-7", tmp_path / "report.html")
+
+
+def test_report_that_cannot_be_written_is_told(store: SqliteStore, rehearsal: Any, tmp_path: Path) -> None:
+    rehearsal.start()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"Cannot write the report .*report\.html: "):
+        write_report(store, "run-1", tmp_path / "file" / "report.html")
+
+
+def test_run_without_rounds_has_a_report_too(store: SqliteStore, rehearsal: Any, tmp_path: Path) -> None:
+    rehearsal.start(RunState.FAILED)
+    write_report(store, "run-1", tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Failed before the first round" in text

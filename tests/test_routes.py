@@ -1,0 +1,145 @@
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from fl_monitor.assets import PLOTLY_PATH
+from fl_monitor.routes import COOKIE, OWN_HEADER, make_routes
+from fl_monitor.service import Service, make_service
+from fl_store.accounts import add_user, find_user
+from fl_store.rows import Role, SessionRow, utc_now
+from fl_store.sqlite import SqliteStore
+
+
+class Visitor:
+    """A browser's side of HTTP: it keeps cookies between requests to the app."""
+
+    def __init__(self, app: Starlette, base_url: str = "http://monitor") -> None:
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=base_url)
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self.http.get(path, **options))
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return asyncio.run(self.http.post(path, **options))
+
+
+@pytest.fixture
+def service(store: SqliteStore) -> Iterator[Service]:
+    made = make_service(store)
+    yield made
+    made.poller.stop()
+
+
+@pytest.fixture
+def client(service: Service) -> Visitor:
+    return Visitor(Starlette(routes=make_routes(service)))
+
+
+def sign_in(client: Visitor, service: Service, *, role: Role = Role.ANALYST, site: str | None = None) -> None:
+    user = add_user(service.store, "anna", "correct horse", role=role, site=site)
+    client.http.cookies.set(COOKIE, service.sessions.start(user.name, utc_now()))
+
+
+@pytest.mark.parametrize("path", ["/api/live", PLOTLY_PATH])
+def test_without_a_session_a_route_answers_401(client: Visitor, path: str) -> None:
+    assert client.get(path).status_code == 401
+    client.http.cookies.set(COOKIE, "made-up")
+    assert client.get(path).status_code == 401
+
+
+def test_ticket_becomes_a_cookie_that_scripts_cannot_read(client: Visitor, service: Service) -> None:
+    ticket = service.tickets.issue("the-token", utc_now())
+    response = client.post("/auth/claim", headers={OWN_HEADER: ticket})
+    cookie = response.headers["set-cookie"]
+    assert response.status_code == 204
+    assert cookie.startswith(f"{COOKIE}=the-token; HttpOnly; Max-Age=43200; Path=/; SameSite=strict")
+
+
+def test_cookie_is_for_tls_only_where_there_is_tls(service: Service) -> None:
+    client = Visitor(Starlette(routes=make_routes(service)), base_url="https://monitor")
+    ticket = service.tickets.issue("the-token", utc_now())
+    response = client.post("/auth/claim", headers={OWN_HEADER: ticket})
+    assert response.headers["set-cookie"].endswith("; Secure")
+
+
+@pytest.mark.parametrize("headers", [{}, {OWN_HEADER: "made-up"}])
+def test_claim_without_a_ticket_is_refused(client: Visitor, headers: dict[str, str]) -> None:
+    response = client.post("/auth/claim", headers=headers)
+    assert response.status_code == 403
+    assert "set-cookie" not in response.headers
+
+
+def test_live_feed_answers_204_when_nothing_is_new(client: Visitor, service: Service) -> None:
+    sign_in(client, service)
+    first = client.get("/api/live")
+    assert first.status_code == 200
+    again = client.get("/api/live", params={"known": first.json()["version"]})
+    assert (again.status_code, again.content) == (204, b"")
+    assert float(again.headers["x-data-age-s"]) < 5
+    assert again.headers["cache-control"] == "no-store"
+
+
+def test_poll_does_not_prolong_the_session_but_activity_does(client: Visitor, service: Service) -> None:
+    sign_in(client, service)
+    (session,) = service.store.get(SessionRow)
+    minutes_ago = session.seen_at - timedelta(minutes=5)
+    service.store.put([replace(session, seen_at=minutes_ago)])
+    client.get("/api/live")
+    assert service.store.get(SessionRow)[0].seen_at == minutes_ago
+    client.get("/api/live", params={"active": "1"})
+    assert service.store.get(SessionRow)[0].seen_at > minutes_ago
+
+
+def test_logout_ends_the_session_on_every_route(client: Visitor, service: Service) -> None:
+    sign_in(client, service)
+    token = client.http.cookies[COOKIE]
+    assert client.post("/auth/logout", headers={OWN_HEADER: "1"}).status_code == 204
+    client.http.cookies.set(COOKIE, token)
+    assert client.get("/api/live").status_code == 401
+
+
+def test_logout_from_another_site_is_refused(client: Visitor, service: Service) -> None:
+    sign_in(client, service)
+    assert client.post("/auth/logout").status_code == 403
+    assert client.get("/api/live").status_code == 200
+
+
+def test_disabled_user_is_out_at_the_next_poll(client: Visitor, service: Service) -> None:
+    sign_in(client, service)
+    assert client.get("/api/live").status_code == 200
+    service.store.put([replace(find_user(service.store, "anna"), is_disabled=True)])
+    assert client.get("/api/live").status_code == 401
+
+
+def test_client_role_receives_no_other_site(client: Visitor, service: Service, rehearsal: Any) -> None:
+    rehearsal.start()
+    rehearsal.beat()
+    rehearsal.play_round(1)
+    sign_in(client, service, role=Role.CLIENT, site="north")
+    text = client.get("/api/live").text
+    assert "north" in text
+    assert "south" not in text
+    assert "east" not in text
+
+
+def test_lost_store_is_503_and_logs_nobody_out(client: Visitor, service: Service, tmp_path: Any) -> None:
+    sign_in(client, service)
+    service.store.close()
+    for path in tmp_path.glob("fedluna.db*"):
+        path.unlink()
+    (tmp_path / "fedluna.db").write_bytes(b"not a database" * 400)
+    assert client.get("/api/live").status_code == 503
+
+
+def test_plotly_comes_from_the_installed_package(client: Visitor, service: Service) -> None:
+    sign_in(client, service)
+    response = client.get(PLOTLY_PATH)
+    assert response.status_code == 200
+    assert b"plotly.js v" in response.content[:200]
+    assert "private" in response.headers["cache-control"]

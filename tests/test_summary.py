@@ -1,0 +1,185 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from fl_monitor.snapshot import RunRows, Snapshot
+from fl_monitor.summary import (
+    DASH,
+    count_text,
+    describe_run,
+    expected_end,
+    key_figures,
+    number_text,
+    site_lines,
+    summarize,
+)
+from fl_store.rows import (
+    FEDERATION,
+    EventRow,
+    Metric,
+    MetricRow,
+    PresenceKind,
+    PresenceRow,
+    RoundRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+)
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+RUN = RunRow("run-1", "Pilot", RunState.RUNNING, num_rounds=4, config={}, started_at=NOON)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def ended_round(round_no: int, start_s: float, end_s: float) -> RoundRow:
+    return RoundRow("run-1", round_no, at(start_s), at(end_s))
+
+
+def metric(round_no: int, site: str, name: Metric, value: float | None, num_examples: int = 0) -> MetricRow:
+    return MetricRow("run-1", round_no, site, name, value, num_examples, NOON)
+
+
+def snapshot(run: RunRows | None, *presence: PresenceRow, now: datetime = NOON) -> Snapshot:
+    return Snapshot(now, run, presence, (), 0, {})
+
+
+@pytest.mark.parametrize(
+    ("state", "rounds", "words"),
+    [
+        (RunState.WAITING, (), "Waiting for sites"),
+        (RunState.RUNNING, (), "Starting"),
+        (RunState.RUNNING, (RoundRow("run-1", 1, NOON),), "Running round 1 of 4"),
+        (RunState.FINISHED, (ended_round(1, 0, 1), ended_round(2, 1, 2)), "Finished after 2 rounds"),
+        (RunState.FINISHED, (ended_round(1, 0, 1),), "Finished after 1 round"),
+        (RunState.STOPPED, (RoundRow("run-1", 3, NOON),), "Stopped in round 3 of 4"),
+        (RunState.STOPPED, (), "Stopped before the first round"),
+        (RunState.FAILED, (RoundRow("run-1", 2, NOON),), "Failed in round 2 of 4"),
+        (RunState.FAILED, (), "Failed before the first round"),
+    ],
+)
+def test_state_in_words(state: RunState, rounds: tuple[RoundRow, ...], words: str) -> None:
+    assert describe_run(RunRows(replace(RUN, state=state), rounds)).words == words
+
+
+def test_failed_run_tells_its_reason() -> None:
+    run = replace(RUN, state=RunState.FAILED, reason="No site answered in time.")
+    assert describe_run(RunRows(run)).reason == "No site answered in time."
+
+
+def test_progress_is_the_share_of_finished_rounds() -> None:
+    rows = RunRows(RUN, (ended_round(1, 0, 10), RoundRow("run-1", 2, at(10))))
+    assert describe_run(rows).progress == 0.25
+
+
+def test_end_is_expected_from_the_median_round() -> None:
+    rounds = (
+        ended_round(1, 0, 60),
+        ended_round(2, 60, 70),
+        ended_round(3, 70, 80),
+        RoundRow("run-1", 4, at(80)),
+    )
+    assert expected_end(RunRows(RUN, rounds)) == at(80 + 10)
+
+
+def test_end_is_expected_between_two_rounds_too() -> None:
+    assert expected_end(RunRows(RUN, (ended_round(1, 0, 10), ended_round(2, 10, 20)))) == at(20 + 2 * 10)
+
+
+def test_no_end_is_expected_before_the_first_round_is_over_or_after_the_last() -> None:
+    assert expected_end(RunRows(RUN, (RoundRow("run-1", 1, NOON),))) is None
+    assert expected_end(RunRows(replace(RUN, state=RunState.FINISHED), (ended_round(1, 0, 10),))) is None
+
+
+def test_key_figures_are_of_the_last_finished_round() -> None:
+    rounds = (ended_round(1, 0, 10), ended_round(2, 10, 20), RoundRow("run-1", 3, at(20)))
+    metrics = tuple(metric(n, FEDERATION, Metric.AUC, 0.5 + n / 10) for n in (1, 2, 3))
+    auc = key_figures(RunRows(RUN, rounds, metrics=metrics))[0]
+    assert (auc.label, auc.value, auc.of_round, auc.change) == ("Pooled AUC", "0.700", "round 2", "+0.100")
+    assert auc.tone == "good"
+
+
+def test_falling_loss_is_good_and_falling_cpm_is_bad() -> None:
+    rounds = (ended_round(1, 0, 10), ended_round(2, 10, 20))
+    metrics = tuple(
+        metric(n, FEDERATION, name, 1 - n / 10)
+        for n in (1, 2)
+        for name in (Metric.CPM, Metric.VALIDATION_LOSS)
+    )
+    figures = {figure.label: figure for figure in key_figures(RunRows(RUN, rounds, metrics=metrics))}
+    assert (figures["CPM"].change, figures["CPM"].tone) == ("\N{MINUS SIGN}0.100", "bad")
+    assert figures["Validation loss"].tone == "good"
+
+
+def test_undefined_figure_is_a_dash() -> None:
+    metrics = (metric(1, FEDERATION, Metric.AUC, None),)
+    figures = key_figures(RunRows(RUN, (ended_round(1, 0, 10),), metrics=metrics))
+    assert [figure.value for figure in figures] == [DASH] * 4
+    assert [figure.change for figure in figures] == [""] * 4
+
+
+def test_examples_are_those_the_federation_trained_on() -> None:
+    metrics = (metric(1, FEDERATION, Metric.TRAIN_LOSS, 0.3, num_examples=12345),)
+    figures = key_figures(RunRows(RUN, (ended_round(1, 0, 10),), metrics=metrics))
+    assert figures[3].value == "12\N{NARROW NO-BREAK SPACE}345"
+
+
+def test_site_lines_are_of_the_current_round_by_name() -> None:
+    done = SiteRoundRow(
+        "run-1", 1, "b", SiteRoundState.DONE, NOON, train_s=2.0, evaluate_s=0.5, num_examples=7
+    )
+    busy = SiteRoundRow("run-1", 1, "a", SiteRoundState.TRAINING, NOON)
+    old = replace(done, round_no=0)
+    rows = RunRows(RUN, (RoundRow("run-1", 1, NOON),), (done, busy, old), (metric(1, "b", Metric.AUC, 0.75),))
+    first, second = site_lines(rows)
+    assert (first.site, first.state, first.seconds, first.auc) == ("a", "training", DASH, DASH)
+    assert (second.site, second.seconds, second.examples, second.auc) == ("b", "2.5", "7", "0.750")
+
+
+def test_failed_site_tells_why() -> None:
+    failed = SiteRoundRow("run-1", 1, "a", SiteRoundState.FAILED, NOON, reason="out of memory")
+    (line,) = site_lines(RunRows(RUN, (RoundRow("run-1", 1, NOON),), (failed,)))
+    assert (line.state, line.tone) == ("failed: out of memory", "bad")
+
+
+def test_people_are_online_for_ten_seconds_after_they_were_seen() -> None:
+    fresh = PresenceRow(PresenceKind.SITE, "a", "training", at(-10))
+    gone = PresenceRow(PresenceKind.SITE, "b", "training", at(-11))
+    server = PresenceRow(PresenceKind.SERVER, "server", "running", at(-1))
+    people = summarize(snapshot(None, gone, fresh, server)).people
+    assert [(person.name, person.state) for person in people] == [
+        ("Coordinator", "running"),
+        ("a", "training"),
+        ("b", "offline"),
+    ]
+    assert [person.last_seen_at for person in people] == [None, None, at(-11)]
+
+
+def test_silent_coordinator_is_told_while_its_run_goes_on() -> None:
+    silent = PresenceRow(PresenceKind.SERVER, "server", "running", at(-60))
+    assert summarize(snapshot(RunRows(RUN), silent)).silent_since == at(-60)
+    over = RunRows(replace(RUN, state=RunState.FINISHED))
+    assert summarize(snapshot(over, silent)).silent_since is None
+
+
+def test_no_run_is_one_sentence() -> None:
+    board = summarize(snapshot(None))
+    assert board.headline is None
+    assert board.empty_text == (
+        "No run yet. The coordinator starts one with: fl-server --config configs/demo.toml"
+    )
+
+
+def test_newest_events_come_first_and_few() -> None:
+    events = tuple(EventRow("round", f"event {i}", occurred_at=at(i)) for i in range(20))
+    shown = summarize(replace(snapshot(None), events=events)).events
+    assert [line.text for line in shown] == [f"event {i}" for i in range(19, 7, -1)]
+
+
+def test_numbers_without_a_value_are_dashes() -> None:
+    assert (number_text(None), count_text(None)) == (DASH, DASH)
+    assert (number_text(0.0), count_text(0)) == ("0.000", "0")
