@@ -1,10 +1,12 @@
 """The two files people write: one TOML file describes a run, one small file describes a site."""
 
+import ipaddress
 import os
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from fl_core.errors import ConfigError
 from luna16.config import (
@@ -16,15 +18,49 @@ from luna16.config import (
     SettingsT,
     TrainingConfig,
     check_settings,
-    read_settings,
+    read_table,
 )
 
 SITE_NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
 DEFAULT_SERVER = "127.0.0.1:9092"
 
+
+def check_site_name(name: str) -> str:
+    """Return ``name`` if a site can have it, or else raise ConfigError."""
+    if not re.match(SITE_NAME_PATTERN, name):
+        raise ConfigError(
+            f"Site name {name[:40]!r} is not accepted: 1 to 32 of a-z, 0-9 and '-', such as 'north'."
+        )
+    return name
+
+
+def _check_loopback(host: str) -> str:
+    if host != "localhost" and not _is_loopback(host):
+        raise ValueError(
+            f"is {host!r}, expected a loopback address: the link to the sites has no TLS yet; "
+            "reach other machines through a VPN or an SSH tunnel"
+        )
+    return host
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_address(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"is {address!r}, expected HOST:PORT, such as {DEFAULT_SERVER}")
+    return address
+
+
 Port = Annotated[int, Field(ge=1, le=65535)]
-LoopbackHost = Annotated[str, Field(pattern=r"^(127(\.\d{1,3}){3}|localhost)$")]
-SiteName = Annotated[str, Field(pattern=SITE_NAME_PATTERN)]
+LoopbackHost = Annotated[str, AfterValidator(_check_loopback)]
+ServerAddress = Annotated[str, AfterValidator(_check_address)]
+SiteName = Annotated[str, AfterValidator(check_site_name)]
 
 
 class FederationConfig(Settings):
@@ -44,16 +80,26 @@ class ServerConfig(Settings):
     control_port: Port = 9093
 
 
-class RunConfig(Settings):
+class TaskSettings(Settings):
+    """What a site must know to do its part of a round; sent with every task."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class RunConfig(TaskSettings):
     """One training of the federation, as the coordinator describes it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")] = "run"
     federation: FederationConfig = FederationConfig()
     server: ServerConfig = ServerConfig()
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+
+    @property
+    def task(self) -> TaskSettings:
+        """The part that the sites are told."""
+        return TaskSettings(**{name: getattr(self, name) for name in TaskSettings.model_fields})
 
 
 class SiteConfig(Settings):
@@ -61,20 +107,25 @@ class SiteConfig(Settings):
 
     site: SiteName
     data_root: Path
-    server: Annotated[str, Field(pattern=r"^[^\s:]+:\d{1,5}$")] = DEFAULT_SERVER
+    server: ServerAddress = DEFAULT_SERVER
     subsets: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
 
 
 def load_settings(path: Path, model: type[SettingsT]) -> SettingsT:
     """Read a TOML file; a fault in it is a ConfigError of one line."""
+    return parse_settings(load_table(path), model, source=str(path))
+
+
+def load_table(path: Path) -> dict[str, Any]:
+    """Read a TOML file whose settings are completed and checked elsewhere."""
     try:
-        return read_settings(path, model)
+        return read_table(path)
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
 
 
-def parse_settings(table: dict[str, object], model: type[SettingsT], *, source: str) -> SettingsT:
+def parse_settings(table: dict[str, Any], model: type[SettingsT], *, source: str) -> SettingsT:
     """Check settings that came from ``source`` (a command line, a message); a fault is a ConfigError."""
     try:
         return check_settings(table, model, source=source)

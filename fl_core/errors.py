@@ -7,6 +7,7 @@ FedLunaError                 1  the run failed
 │   ├── AccountError            a user, role or password
 │   ├── AddressInUseError       a port that another process holds
 │   └── SiteRefusedError        the coordinator refused this site
+├── MessageError             1  a message between coordinator and site lacks a part
 ├── StoreError               1  the metrics store cannot be read or written
 └── RunFailedError           1  a run came to a bad end
 """
@@ -42,6 +43,10 @@ class AddressInUseError(UsageError):
 
 class SiteRefusedError(UsageError):
     """The coordinator refused this site."""
+
+
+class MessageError(FedLunaError):
+    """A message between coordinator and site lacks a part, or a part is not what it should be."""
 
 
 class StoreError(FedLunaError):

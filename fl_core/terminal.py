@@ -33,12 +33,16 @@ def run_command(app: typer.Typer) -> NoReturn:
 
 
 def start_logging(*, is_verbose: bool) -> None:
-    """Send our log lines to stderr: from INFO, or all of them; of libraries, warnings only."""
+    """Send our log lines to stderr: from INFO, or all of them; of libraries, warnings only.
+
+    Flower is quiet unless all is asked for: it tells every retry, which we say in our own words.
+    """
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
     )
     for package in OUR_PACKAGES:
         logging.getLogger(package).setLevel(logging.DEBUG if is_verbose else logging.INFO)
+    logging.getLogger("flwr").disabled = not is_verbose
 
 
 def _on_verbose(is_verbose: bool) -> bool:  # noqa: FBT001 - typer calls it so

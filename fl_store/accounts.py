@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import bcrypt
 
-from fl_core.config import SITE_NAME_PATTERN
+from fl_core.config import check_site_name
 from fl_core.errors import AccountError
 from fl_store.base import Store
 from fl_store.rows import Role, UserRow, utc_now
@@ -90,8 +90,8 @@ def _check_site(role: Role, site: str | None) -> None:
         raise AccountError(f"Role '{role}' is not bound to a site; leave --site out or use --role client.")
     if role is Role.CLIENT and site is None:
         raise AccountError("Role 'client' needs the site it may see: --site NAME.")
-    if site is not None and not re.match(SITE_NAME_PATTERN, site):
-        raise AccountError(f"Site name {site[:40]!r} is not accepted: 1 to 32 of a-z, 0-9 and '-'.")
+    if site is not None:
+        check_site_name(site)
 
 
 def _hash_of_nobody() -> str:

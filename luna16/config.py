@@ -36,7 +36,7 @@ class DataConfig(Settings):
     @model_validator(mode="after")
     def _window_is_not_empty(self) -> Self:
         if self.hu_min >= self.hu_max:
-            raise ValueError(f"hu_min is {self.hu_min}, expected less than hu_max ({self.hu_max})")
+            raise ValueError(f"has hu_min {self.hu_min}, expected less than hu_max ({self.hu_max})")
         return self
 
 
@@ -64,23 +64,24 @@ class EvaluationConfig(Settings):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
 
 
-def read_settings(path: Path, model: type[SettingsT]) -> SettingsT:
-    """Read a TOML file into ``model``.
+def read_table(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
 
-    Raises FileNotFoundError if there is no such file, and ValueError with one line that names the
-    file, the key, the value and what was expected.
+    Raises FileNotFoundError if there is no such file, and ValueError, with one line, if it is not TOML.
     """
     if not path.is_file():
         raise FileNotFoundError(f"No configuration file {path}.")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: not valid TOML: {error}.") from error
-    return check_settings(table, model, source=str(path))
 
 
 def check_settings(table: dict[str, Any], model: type[SettingsT], *, source: str) -> SettingsT:
-    """Check a table of settings against ``model``; a ValueError is one line about its first fault."""
+    """Check a table of settings against ``model``.
+
+    Raises ValueError with one line about the first fault: source, key, value and what was expected.
+    """
     try:
         return model.model_validate(table)
     except ValidationError as error:
@@ -95,8 +96,7 @@ def _describe(fault: ErrorDetails, model: type[Settings]) -> str:
         case "missing":
             return f"key '{key}' is missing."
         case "value_error" if "ctx" in fault:
-            place = f"in [{key}] " if key else ""
-            return f"{place}{fault['ctx']['error']}."
+            return f"{key} {fault['ctx']['error']}.".lstrip()
         case _:
             expected = fault["msg"].removeprefix("Input should be ")
             return f"{key} is {fault['input']!r}, expected {expected}."

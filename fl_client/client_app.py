@@ -1,0 +1,58 @@
+"""The ClientApp of this hospital: it lends the site's work to Flower, message by message."""
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fl_client.site import Site
+from fl_core import messages
+
+OnRefusal = Callable[[str], None]
+
+
+def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientApp:
+    """Make the ClientApp that answers the coordinator for ``site``.
+
+    ``on_refusal`` is told the reason when the coordinator does not want this site.
+    """
+    app = ClientApp()
+
+    @app.query("join")
+    def join(message: Message, _context: Context) -> Message:
+        reply = messages.JoinReply(site.config.site, instance, version("fedluna"))
+        return Message(messages.pack_join_reply(reply), reply_to=message)
+
+    @app.query("refuse")
+    def refuse(message: Message, _context: Context) -> Message:
+        on_refusal(messages.unpack_refusal(message.content))
+        return Message(RecordDict(), reply_to=message)
+
+    @app.query("prepare")
+    def prepare(message: Message, _context: Context) -> Message:
+        shard = site.prepare(messages.unpack_settings(message.content).data)
+        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans)
+        return Message(messages.pack_prepare_reply(reply), reply_to=message)
+
+    @app.train()
+    def train(message: Message, _context: Context) -> Message:
+        content = message.content
+        weights = messages.unpack_weights(content)
+        new_weights, result = site.train(
+            weights, messages.unpack_settings(content), messages.unpack_round_no(content)
+        )
+        reply = messages.TrainReply(new_weights, result.num_examples, result.loss, result.seconds)
+        return Message(messages.pack_train_reply(reply), reply_to=message)
+
+    @app.evaluate()
+    def evaluate(message: Message, _context: Context) -> Message:
+        content = message.content
+        weights = messages.unpack_weights(content)
+        started_s = time.perf_counter()
+        counts = site.evaluate(weights, messages.unpack_settings(content), messages.unpack_round_no(content))
+        reply = messages.EvaluateReply(counts, time.perf_counter() - started_s)
+        return Message(messages.pack_evaluate_reply(reply), reply_to=message)
+
+    return app

@@ -1,0 +1,108 @@
+"""One hospital at work: its shard, model and device, kept warm from round to round."""
+
+import torch
+
+from fl_client.display import SiteDisplay
+from fl_client.home import SiteHome
+from fl_core.config import SiteConfig, TaskSettings
+from fl_core.errors import SiteDataError
+from fl_core.messages import Weights
+from luna16.config import DataConfig, ModelConfig
+from luna16.counts import EvalCounts, score
+from luna16.dataset import Shard, load_shard
+from luna16.evaluation import evaluate
+from luna16.model import build_model, select_device
+from luna16.training import TrainResult, train_locally
+
+
+class Site:
+    """Trains and evaluates the federation's model on the scans of this hospital.
+
+    Raises SiteDataError, with the site's name, when its data cannot be used.
+    """
+
+    def __init__(self, config: SiteConfig, home: SiteHome, display: SiteDisplay) -> None:
+        self.config = config
+        self._home = home
+        self._display = display
+        self._device = _select_device(config)
+        self._prepared: tuple[DataConfig, Shard] | None = None
+        self._built: tuple[ModelConfig, torch.nn.Module] | None = None
+
+    def prepare(self, config: DataConfig) -> Shard:
+        """Return the shard, its patches cut as ``config`` says; the work is done once."""
+        if self._prepared is None or self._prepared[0] != config:
+            self._prepared = (config, self._load_shard(config))
+            self._home.keep_data_config(config)
+        return self._prepared[1]
+
+    def train(self, weights: Weights, settings: TaskSettings, round_no: int) -> tuple[Weights, TrainResult]:
+        """Train ``weights`` on the training scans; returns the new weights and what was done."""
+        shard = self.prepare(settings.data)
+        model = self._load_model(settings.model, weights)
+        on_step = self._display.show(f"round {round_no}: training")
+        result = train_locally(
+            model,
+            shard.train,
+            settings.data,
+            settings.training,
+            round_no=round_no,
+            device=self._device,
+            on_step=on_step,
+        )
+        self._display.say(
+            f"round {round_no}  trained on {result.num_examples} patches in {result.seconds:.1f} s, "
+            f"loss {result.loss:.3f}"
+        )
+        return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, result
+
+    def evaluate(self, weights: Weights, settings: TaskSettings, round_no: int) -> EvalCounts:
+        """Score ``weights`` on the validation scans."""
+        shard = self.prepare(settings.data)
+        model = self._load_model(settings.model, weights)
+        on_step = self._display.show(f"round {round_no}: evaluating")
+        counts = evaluate(
+            model, shard.validation, settings.data, settings.evaluation, device=self._device, on_step=on_step
+        )
+        own = score(counts)
+        self._display.say(
+            f"round {round_no}  evaluated on {counts.num_scans} scans, "
+            f"AUC here {_show(own.auc)}, CPM here {_show(own.cpm)}"
+        )
+        return counts
+
+    def _load_shard(self, config: DataConfig) -> Shard:
+        on_progress = self._display.show("reading scans")
+        try:
+            shard = load_shard(
+                self.config.data_root,
+                self._home.cache_folder,
+                config,
+                subsets=self.config.subsets,
+                on_progress=on_progress,
+            )
+        except (ValueError, OSError) as error:
+            raise SiteDataError(f"Site '{self.config.site}': {error}") from error
+        self._display.say(
+            f"{shard.train.num_scans} scans to train on ({shard.train.num_positives} nodule patches, "
+            f"{shard.train.num_negatives} others), {shard.validation.num_scans} to validate on"
+        )
+        return shard
+
+    def _load_model(self, config: ModelConfig, weights: Weights) -> torch.nn.Module:
+        if self._built is None or self._built[0] != config:
+            self._built = (config, build_model(config))
+        model = self._built[1]
+        model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
+        return model
+
+
+def _select_device(config: SiteConfig) -> torch.device:
+    try:
+        return select_device(config.device)
+    except ValueError as error:
+        raise SiteDataError(f"Site '{config.site}': {error}") from error
+
+
+def _show(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"

@@ -1,0 +1,45 @@
+"""The site's link to the coordinator: Flower's SuperNode as a child process."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fl_core.processes import end_child, find_free_port, flower_environment, start_child
+
+GIVE_UP_AFTER_S = 10
+
+
+@dataclass(frozen=True)
+class SuperNode:
+    """A running SuperNode; ``runtime_address`` is where a worker fetches its tasks, on loopback."""
+
+    runtime_address: str
+    process: subprocess.Popen[bytes]
+
+    @classmethod
+    def start(cls, server: str, folder: Path) -> Self:
+        """Connect to ``server`` (HOST:PORT); files and the log go to ``folder``."""
+        port = find_free_port()  # Flower refuses 0, and its default clashes when two sites share a machine
+        command = [sys.executable, "-m", "fl_client.prompt_supernode"]
+        command += ["--insecure", "--superlink", server, "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--isolation", "process", "--max-wait-time", str(GIVE_UP_AFTER_S)]
+        process = start_child(
+            command, log_file=folder / "supernode.log", env=flower_environment(folder / "flower")
+        )
+        return cls(f"127.0.0.1:{port}", process)
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether the link still holds; it ends when the coordinator is gone for some seconds."""
+        return self.process.poll() is None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        end_child(self.process)

@@ -1,0 +1,228 @@
+"""What travels between coordinator and site, packed into Flower's records and checked on arrival.
+
+A reply carries counts and weights, never a scan UID, a coordinate or a file name. Weights travel as one
+array of bytes in safetensors format: Flower makes several requests for every array, and sent one by one,
+the 45 tensors of the default model cost seconds a round.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from fl_core.config import TaskSettings, parse_settings
+from fl_core.errors import MessageError
+from luna16.counts import NUM_SCORE_BINS, EvalCounts, IntArray
+
+JOIN = "query.join"
+PREPARE = "query.prepare"
+REFUSE = "query.refuse"
+
+ARRAYS = "arrays"
+WEIGHTS = "safetensors"
+CONFIG = "config"
+METRICS = "metrics"
+NUM_EXAMPLES = "num-examples"
+
+Weights = Mapping[str, npt.NDArray[Any]]
+"""A model's weights by the name of the tensor."""
+
+Number = int | float | list[int] | list[float]
+
+
+@dataclass(frozen=True)
+class JoinReply:
+    """Who a site says it is; ``instance`` is a random word that one installation keeps for good."""
+
+    site: str
+    instance: str
+    version: str
+
+
+@dataclass(frozen=True)
+class PrepareReply:
+    """How many scans a site trains on and validates on."""
+
+    num_train_scans: int
+    num_validation_scans: int
+
+
+@dataclass(frozen=True)
+class TrainReply:
+    """A site's update: its weights, the number of examples behind them, mean loss, and seconds."""
+
+    weights: Weights
+    num_examples: int
+    loss: float
+    train_s: float
+
+
+@dataclass(frozen=True)
+class EvaluateReply:
+    """A site's additive counts, and the seconds they took."""
+
+    counts: EvalCounts
+    evaluate_s: float
+
+
+def pack_weights(weights: Weights) -> ArrayRecord:
+    """Pack a model as one array of bytes."""
+    content = save({name: np.ascontiguousarray(tensor) for name, tensor in weights.items()})
+    return ArrayRecord({WEIGHTS: Array(np.frombuffer(content, dtype=np.uint8))})
+
+
+def unpack_weights(content: RecordDict) -> dict[str, npt.NDArray[Any]]:
+    """Return the model in a message; MessageError if there is none or it is damaged."""
+    try:
+        return load(content.array_records[ARRAYS][WEIGHTS].numpy().tobytes())
+    except (KeyError, SafetensorError) as error:
+        raise MessageError("The message holds no whole model.") from error
+
+
+def pack_settings(settings: TaskSettings) -> ConfigRecord:
+    """Pack what a site must know; Flower's strategy adds the number of the round."""
+    return ConfigRecord({"settings": settings.model_dump_json()})
+
+
+def unpack_settings(content: RecordDict) -> TaskSettings:
+    """Return the settings of a task; ConfigError if they are not ours."""
+    table = json.loads(_word(content, "settings"))
+    return parse_settings(table, TaskSettings, source="the coordinator's task")
+
+
+def unpack_round_no(content: RecordDict) -> int:
+    """Return the number of the round that a task belongs to."""
+    round_no = content.config_records[CONFIG]["server-round"]
+    if not isinstance(round_no, int):
+        raise MessageError(f"The coordinator's task has round {round_no!r}, expected a whole number.")
+    return round_no
+
+
+def content_of(reply: Message) -> RecordDict:
+    """Return what a site answered; MessageError with its reason if its task failed."""
+    if reply.has_error():
+        raise MessageError(reply.error.reason or "The site gave no reason.")
+    return reply.content
+
+
+def pack_refusal(reason: str) -> RecordDict:
+    """Pack the reason why a site may not take part."""
+    return RecordDict({CONFIG: ConfigRecord({"reason": reason})})
+
+
+def unpack_refusal(content: RecordDict) -> str:
+    """Return the reason why this site may not take part."""
+    return _word(content, "reason")
+
+
+def pack_join_reply(reply: JoinReply) -> RecordDict:
+    """Pack who this site is."""
+    return RecordDict({CONFIG: ConfigRecord(vars(reply))})
+
+
+def unpack_join_reply(content: RecordDict) -> JoinReply:
+    """Return who a site says it is."""
+    return JoinReply(
+        site=_word(content, "site"), instance=_word(content, "instance"), version=_word(content, "version")
+    )
+
+
+def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
+    """Pack how much data this site has."""
+    return RecordDict({METRICS: MetricRecord(vars(reply))})
+
+
+def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
+    """Return how much data a site says it has."""
+    return PrepareReply(
+        num_train_scans=_count(content, "num_train_scans"),
+        num_validation_scans=_count(content, "num_validation_scans"),
+    )
+
+
+def pack_train_reply(reply: TrainReply) -> RecordDict:
+    """Pack an update; FedAvg weighs it by its number of examples."""
+    metrics: dict[str, Number] = {
+        NUM_EXAMPLES: reply.num_examples,
+        "loss": reply.loss,
+        "train_s": reply.train_s,
+    }
+    return RecordDict({ARRAYS: pack_weights(reply.weights), METRICS: MetricRecord(metrics)})
+
+
+def unpack_train_reply(content: RecordDict) -> TrainReply:
+    """Return a site's update; MessageError if a part is missing."""
+    return TrainReply(
+        weights=unpack_weights(content),
+        num_examples=_count(content, NUM_EXAMPLES),
+        loss=_number(content, "loss"),
+        train_s=_number(content, "train_s"),
+    )
+
+
+def pack_evaluate_reply(reply: EvaluateReply) -> RecordDict:
+    """Pack a site's counts: one number or one list of numbers for each field."""
+    metrics: dict[str, Number] = {"evaluate_s": reply.evaluate_s}
+    for name, value in vars(reply.counts).items():
+        metrics[name] = value.tolist() if isinstance(value, np.ndarray) else value
+    return RecordDict({METRICS: MetricRecord(metrics)})
+
+
+def unpack_evaluate_reply(content: RecordDict) -> EvaluateReply:
+    """Return a site's counts; MessageError if one is missing, negative or not finite."""
+    counts = EvalCounts(
+        num_scans=_count(content, "num_scans"),
+        num_nodules=_count(content, "num_nodules"),
+        positive_loss_sum=_number(content, "positive_loss_sum"),
+        negative_loss_sum=_number(content, "negative_loss_sum"),
+        positives=_bins(content, "positives"),
+        negatives=_bins(content, "negatives"),
+        nodules_hit=_bins(content, "nodules_hit"),
+        false_positives=_bins(content, "false_positives"),
+    )
+    return EvaluateReply(counts=counts, evaluate_s=_number(content, "evaluate_s"))
+
+
+def count_bytes(content: RecordDict) -> int:
+    """Return the size of the weights and numbers in a message, without Flower's envelope."""
+    weights = sum(len(array.data) for record in content.array_records.values() for array in record.values())
+    numbers = sum(np.size(value) for record in content.metric_records.values() for value in record.values())
+    return weights + 8 * numbers
+
+
+def _word(content: RecordDict, name: str) -> str:
+    record = content.config_records.get(CONFIG)
+    value = record.get(name) if record else None
+    if not isinstance(value, str):
+        raise MessageError(f"The message holds no text '{name}'.")
+    return value
+
+
+def _number(content: RecordDict, name: str) -> float:
+    record = content.metric_records.get(METRICS)
+    value = record.get(name) if record else None
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise MessageError(f"The message says {name} is {value!r}, expected a finite number.")
+    return float(value)
+
+
+def _count(content: RecordDict, name: str) -> int:
+    value = _number(content, name)
+    if value < 0 or value != int(value):
+        raise MessageError(f"The message says {name} is {value}, expected a whole number from 0.")
+    return int(value)
+
+
+def _bins(content: RecordDict, name: str) -> IntArray:
+    record = content.metric_records.get(METRICS)
+    value = np.asarray(record.get(name) if record else None)
+    if value.shape != (NUM_SCORE_BINS,) or value.dtype != np.int64 or value.min() < 0:
+        raise MessageError(f"The message's {name} is not {NUM_SCORE_BINS} counts from 0.")
+    return value

@@ -1,0 +1,69 @@
+"""Starting, watching and ending child processes, and the ports they listen on."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fl_core.errors import AddressInUseError
+
+GRACE_S = 5.0
+
+
+def flower_environment(flower_home: Path) -> dict[str, str]:
+    """Return the environment of a Flower process: our own tools found, nobody outside called.
+
+    ``flower_home`` is where Flower keeps its files; two sites on one machine need one each.
+    """
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "FLWR_HOME": str(flower_home),
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "FLWR_DISABLE_UPDATE_CHECK": "1",
+        "FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION": "1",
+        "FLWR_SUPEREXEC_TASK_POLL_INTERVAL": "0.1",
+    }
+
+
+def start_child(command: Sequence[str], *, log_file: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a child in a process group of its own, so that Ctrl-C reaches it only through us."""
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    with log_file.open("ab") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
+
+
+def end_child(child: subprocess.Popen[bytes], *, grace_s: float = GRACE_S) -> None:
+    """Ask the child to end, and after ``grace_s`` make it and what it started in its group."""
+    if child.poll() is None:
+        child.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(grace_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def check_port_is_free(host: str, port: int, *, setting: str) -> None:
+    """Raise AddressInUseError, naming the ``setting`` to change, if the address cannot be listened on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise AddressInUseError(
+                f"Cannot listen on {host}:{port}: {error.strerror}. "
+                f"Stop the program that holds the port, or change {setting}."
+            ) from error
+
+
+def find_free_port() -> int:
+    """Return a loopback port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,94 @@
+"""Flower's Grid for one run: admitted sites only, prompt, and every reply told the moment it comes.
+
+Stock Flower looks for replies every three seconds and hands them over when all are there.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+
+from flwr.app import Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+POLL_S = 0.1
+TICK_S = 2.0
+
+OnReply = Callable[[int, Message], None]
+OnTick = Callable[[], None]
+
+
+class PromptGrid(Grid):
+    """Wraps the Grid that Flower gives the ServerApp.
+
+    ``node_ids`` are the nodes that may take part. ``on_reply`` is told the node that a message was sent
+    to and its reply; ``on_tick`` is called every two seconds as long as replies are waited for.
+    """
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self._grid = grid
+        self._next_tick_s = 0.0
+        self.on_reply: OnReply = lambda _node_id, _reply: None
+        self.on_tick: OnTick = lambda: None
+        self.node_ids: frozenset[int] = frozenset()
+
+    def get_online_node_ids(self) -> set[int]:
+        """Return every node that Flower believes to be connected, admitted or not."""
+        return set(self._grid.get_node_ids())
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the admitted nodes that are connected; this is what strategies draw from."""
+        return sorted(self.node_ids & self.get_online_node_ids())
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        """Send all messages and return the replies that came within ``timeout`` seconds."""
+        sent = list(messages)
+        node_of = {
+            message_id: message.metadata.dst_node_id
+            for message_id, message in zip(self.push_messages(sent), sent, strict=True)
+            if message_id  # Flower gives None for a node that has gone
+        }
+        give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
+        replies: list[Message] = []
+        while node_of and time.monotonic() < give_up_at:
+            for reply in self.pull_messages(list(node_of)):
+                replies.append(reply)
+                # The source of an error reply is the SuperLink, so the node is the one that was asked.
+                self.on_reply(node_of.pop(reply.metadata.reply_to_message_id), reply)
+            self.rest()
+        return replies
+
+    def rest(self) -> None:
+        """Pass a moment of waiting, with a tick when one is due."""
+        if time.monotonic() >= self._next_tick_s:
+            self._next_tick_s = time.monotonic() + TICK_S
+            self.on_tick()
+        time.sleep(POLL_S)
+
+    def set_run(self, run: Run) -> None:
+        """Set the run of the wrapped grid."""
+        self._grid.set_run(run)
+
+    @property
+    def run(self) -> Run:
+        """The run of the wrapped grid."""
+        return self._grid.run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Make a message; Flower keeps this for old strategies only."""
+        return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Send messages without waiting for replies."""
+        return self._grid.push_messages(messages)
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Fetch the replies that are there."""
+        return self._grid.pull_messages(message_ids)

@@ -1,0 +1,116 @@
+"""From a configuration to a finished run: starts Flower's processes, shows the run, ends what was started."""
+
+import logging
+import secrets
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import tomli_w
+from rich.console import Console
+from rich.live import Live
+
+from fl_core.config import RunConfig
+from fl_core.errors import RunFailedError
+from fl_server.progress_table import RunView, describe_round, draw_run
+from fl_server.superlink import SuperLink
+from fl_store.base import Store
+from fl_store.rows import RunRow, RunState, utc_now
+
+logger = logging.getLogger(__name__)
+
+REFRESH_S = 0.5
+REPORT_TIMEOUT_S = 120.0
+
+
+def launch_run(config: RunConfig, home: Path, store: Store, console: Console) -> RunRow:
+    """Conduct one run to its end and return its last row.
+
+    Everything that was started is ended, also on an error and on Ctrl-C. Raises AddressInUseError if a
+    port is taken and RunFailedError if the run failed.
+    """
+    run = _make_run(config)
+    folder = home / "runs" / run.run_id
+    variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": run.run_id}
+    with SuperLink.start(config.server, folder, variables) as link:
+        _keep_config(config, folder)
+        store.put([run])
+        console.print(_welcome(config, run), highlight=False, soft_wrap=True)
+        link.submit()
+        try:
+            _watch(link, store, run.run_id, console)
+        except KeyboardInterrupt:
+            link.stop_run()
+            _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
+            raise
+        except RunFailedError as error:
+            _close(store, run.run_id, RunState.FAILED, str(error))
+            raise
+    run = _close(store, run.run_id, RunState.FAILED, "The ServerApp ended unasked; superlink.log says why.")
+    _write_report(run.run_id, home, folder / "report.html")
+    if run.state is not RunState.FINISHED:
+        raise RunFailedError(f"Run {run.run_id} {run.state}: {run.reason}")
+    return run
+
+
+def _make_run(config: RunConfig) -> RunRow:
+    now = utc_now()
+    return RunRow(
+        run_id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        name=config.name,
+        state=RunState.WAITING,
+        num_rounds=config.federation.rounds,
+        config=config.model_dump(mode="json"),
+        started_at=now,
+    )
+
+
+def _keep_config(config: RunConfig, folder: Path) -> None:
+    (folder / "config.toml").write_text(tomli_w.dumps(config.model_dump(mode="json")), encoding="utf-8")
+
+
+def _welcome(config: RunConfig, run: RunRow) -> str:
+    address = f"{config.server.host}:{config.server.fleet_port}"
+    return (
+        f"Run {run.run_id}: sites join with  fl-client --site NAME --server {address}\n"
+        f"Waiting for {config.federation.min_sites} sites (Ctrl-C stops)"
+    )
+
+
+def _watch(link: SuperLink, store: Store, run_id: str, console: Console) -> None:
+    """Show the run until its ServerApp has ended; without a terminal, a line a round and the result."""
+    num_told = 0
+    with Live(console=console, auto_refresh=False, transient=not console.is_terminal) as live:
+        while True:
+            is_finished = link.is_run_finished()
+            view = RunView.read(store, run_id)
+            if console.is_terminal:
+                live.update(draw_run(view), refresh=True)
+            else:
+                for row in view.finished_rounds[num_told:]:
+                    console.print(describe_round(view, row))
+                num_told = len(view.finished_rounds)
+            if is_finished:
+                break
+            time.sleep(REFRESH_S)
+    if not console.is_terminal:
+        console.print(draw_run(view))
+
+
+def _close(store: Store, run_id: str, state: RunState, reason: str) -> RunRow:
+    """Return the run as it ended; if its ServerApp left it open, close it with ``state`` and ``reason``."""
+    (run,) = store.get(RunRow, run_id=run_id)
+    if not run.state.is_over:
+        run = replace(run, state=state, reason=reason, ended_at=utc_now())
+        store.put([run])
+    return run
+
+
+def _write_report(run_id: str, home: Path, path: Path) -> None:
+    """Let the monitor's program draw the report, as it draws the same figures live."""
+    command = [sys.executable, "-m", "fl_monitor.cli", "report", run_id, str(path), "--home", str(home)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=REPORT_TIMEOUT_S, check=False)
+    if done.returncode != 0:
+        logger.warning("There is no report of run %s: %s", run_id, done.stderr.strip().rpartition("\n")[2])

@@ -1,0 +1,146 @@
+"""The coordinator's terminal: a run's rows as text that is drawn anew while the run goes on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from fl_store.base import Store
+from fl_store.rows import (
+    FEDERATION,
+    EventRow,
+    Metric,
+    MetricRow,
+    RoundRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    utc_now,
+)
+
+UNDEFINED = "-"
+SHOWN_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class RunView:
+    """What the terminal shows of a run, as read from the store at one moment."""
+
+    run: RunRow
+    rounds: Sequence[RoundRow]
+    site_rounds: Sequence[SiteRoundRow]
+    metrics: dict[tuple[int, str, Metric], float | None]
+    last_event: str
+
+    @classmethod
+    def read(cls, store: Store, run_id: str) -> "RunView":
+        """Read a run's rows."""
+        rounds = store.get(RoundRow, run_id=run_id)
+        metrics = store.get(MetricRow, run_id=run_id)
+        events = store.get(EventRow, newest=1, run_id=run_id)
+        round_no = rounds[-1].round_no if rounds else 0
+        return cls(
+            run=store.get(RunRow, run_id=run_id)[0],
+            rounds=rounds,
+            site_rounds=store.get(SiteRoundRow, run_id=run_id, round_no=round_no),
+            metrics={(row.round_no, row.site, row.metric): row.value for row in metrics},
+            last_event=events[0].text if events else "",
+        )
+
+    @property
+    def finished_rounds(self) -> list[RoundRow]:
+        """The rounds that are over."""
+        return [row for row in self.rounds if row.ended_at]
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """Estimate the time to the end from the mean of the rounds so far; None before the first."""
+        done = self.finished_rounds
+        if not done:
+            return None
+        mean_s = sum(_seconds(row) for row in done) / len(done)
+        ended_at = done[-1].ended_at or now
+        in_round_s = (now - ended_at).total_seconds()
+        return max(0.0, mean_s * (self.run.num_rounds - len(done)) - in_round_s)
+
+
+def draw_run(view: RunView, now: datetime | None = None) -> RenderableType:
+    """Draw the run: its state and time left, its rounds, and the sites of the present round."""
+    parts: list[RenderableType] = [_headline(view, now or utc_now())]
+    if view.rounds:
+        parts += [_draw_rounds(view), _draw_sites(view)]
+    if view.last_event and not view.run.state.is_over:
+        parts.append(Text(view.last_event, style="dim"))
+    return Group(*parts)
+
+
+def describe_round(view: RunView, round_row: RoundRow) -> str:
+    """Describe a finished round in one line, for a log without a terminal."""
+    auc = view.metrics.get((round_row.round_no, FEDERATION, Metric.AUC))
+    cpm = view.metrics.get((round_row.round_no, FEDERATION, Metric.CPM))
+    loss = view.metrics.get((round_row.round_no, FEDERATION, Metric.VALIDATION_LOSS))
+    return (
+        f"round {round_row.round_no}/{view.run.num_rounds}  pooled AUC {_show(auc)}  CPM {_show(cpm)}  "
+        f"validation loss {_show(loss)}  {_seconds(round_row):.1f} s"
+    )
+
+
+def _headline(view: RunView, now: datetime) -> Text:
+    text = Text(f"Run {view.run.run_id}  ", style="bold")
+    text.append(str(view.run.state), style=_style_of(view.run.state))
+    if view.run.state is RunState.RUNNING:
+        text.append(f"  round {len(view.finished_rounds) + 1} of {view.run.num_rounds}", style="not bold")
+        left_s = view.seconds_left(now)
+        if left_s is not None:
+            text.append(f"  about {_show_duration(left_s)} left", style="not bold")
+    return text
+
+
+def _draw_rounds(view: RunView) -> Table:
+    table = Table(title_justify="left", title="Federation")
+    for name in ("round", "pooled AUC", "CPM", "train loss", "val. loss", "seconds"):
+        table.add_column(name, justify="right")
+    shown = (Metric.AUC, Metric.CPM, Metric.TRAIN_LOSS, Metric.VALIDATION_LOSS)
+    for row in view.rounds[-SHOWN_ROUNDS:]:
+        values = [_show(view.metrics.get((row.round_no, FEDERATION, metric))) for metric in shown]
+        table.add_row(str(row.round_no), *values, f"{_seconds(row):.1f}")
+    return table
+
+
+def _draw_sites(view: RunView) -> Table:
+    round_no = view.rounds[-1].round_no
+    table = Table(title_justify="left", title=f"Sites in round {round_no}")
+    table.add_column("site")
+    table.add_column("state")
+    for name in ("train s", "evaluate s", "examples", "AUC", "CPM"):
+        table.add_column(name, justify="right")
+    for row in view.site_rounds:
+        table.add_row(
+            row.site,
+            str(row.state) + (f": {row.reason}" if row.reason else ""),
+            _show(row.train_s, 1),
+            _show(row.evaluate_s, 1),
+            UNDEFINED if row.num_examples is None else str(row.num_examples),
+            *(_show(view.metrics.get((round_no, row.site, metric))) for metric in (Metric.AUC, Metric.CPM)),
+        )
+    return table
+
+
+def _seconds(row: RoundRow) -> float:
+    return ((row.ended_at or utc_now()) - row.started_at).total_seconds()
+
+
+def _style_of(state: RunState) -> str:
+    return {RunState.FINISHED: "green", RunState.FAILED: "red", RunState.STOPPED: "yellow"}.get(state, "cyan")
+
+
+def _show(value: float | None, digits: int = 3) -> str:
+    return UNDEFINED if value is None else f"{value:.{digits}f}"
+
+
+def _show_duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

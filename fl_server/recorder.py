@@ -1,0 +1,169 @@
+"""Writes down a run while it goes on: every change of state is a row in the store at once.
+
+Training never waits for a database: a row that cannot be kept is logged as lost, and the run goes on.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from fl_core.errors import StoreError
+from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.history import make_history
+from fl_store.base import Store
+from fl_store.rows import (
+    FEDERATION,
+    SENSITIVITIES,
+    CheckpointRow,
+    EventRow,
+    Metric,
+    MetricRow,
+    PresenceKind,
+    PresenceRow,
+    RoundRow,
+    Row,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    SiteRow,
+    utc_now,
+)
+from luna16.counts import EvalCounts, Score, score
+
+logger = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Turns what happens in a run into rows."""
+
+    def __init__(self, store: Store, run: RunRow) -> None:
+        self._store = store
+        self._run = run
+        self._round = RoundRow(run.run_id, round_no=0, started_at=run.started_at)
+        self._site_rounds: dict[str, SiteRoundRow] = {}
+
+    def keep_run_state(self, state: RunState, reason: str | None = None) -> None:
+        """Write where the run is, and why when it came to a bad end."""
+        ended_at = utc_now() if state.is_over else None
+        self._run = replace(self._run, state=state, ended_at=ended_at, reason=reason)
+        self._put(self._run)
+
+    def keep_event(self, kind: str, text: str, site: str | None = None) -> None:
+        """Write that something happened."""
+        logger.info("%s", text)
+        self._put(EventRow(kind, text, run_id=self._run.run_id, site=site))
+
+    def keep_presence(self, states: Mapping[str, str]) -> None:
+        """Write that the coordinator and these sites are online, each site with its state."""
+        now = utc_now()
+        server = PresenceRow(PresenceKind.SERVER, "server", str(self._run.state), now)
+        sites = [PresenceRow(PresenceKind.SITE, site, state, now) for site, state in states.items()]
+        self._put(server, *sites)
+
+    def keep_site(self, site: SiteRow) -> None:
+        """Write a site that takes part from now on."""
+        known = self._store.get(SiteRow, site=site.site)
+        self._put(replace(site, first_seen_at=known[0].first_seen_at) if known else site)
+
+    def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
+        """Write which model files there are."""
+        self._put(*checkpoints)
+
+    def start_round(self, round_no: int, sites: Sequence[str], bytes_down: int) -> None:
+        """Write that these sites were sent the model to train, each ``bytes_down`` bytes."""
+        now = utc_now()
+        self._round = RoundRow(self._run.run_id, round_no, started_at=now)
+        self._site_rounds = {
+            site: SiteRoundRow(
+                self._run.run_id, round_no, site, SiteRoundState.TRAINING, now, bytes_down=bytes_down
+            )
+            for site in sites
+        }
+        self._put(self._round, *self._site_rounds.values())
+
+    def keep_trained(self, site: str, reply: TrainReply, bytes_up: int) -> None:
+        """Write that a site's update has come."""
+        self._change_site_round(
+            site,
+            state=SiteRoundState.TRAINED,
+            train_received_at=utc_now(),
+            train_s=reply.train_s,
+            num_examples=reply.num_examples,
+            bytes_up=bytes_up,
+        )
+        self._put(self._metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
+
+    def start_evaluation(self, sites: Sequence[str], bytes_down: int) -> None:
+        """Write that these sites were sent the new model to evaluate."""
+        now = utc_now()
+        for site in sites:
+            total = self._site_rounds[site].bytes_down + bytes_down
+            self._change_site_round(
+                site, state=SiteRoundState.EVALUATING, evaluate_sent_at=now, bytes_down=total
+            )
+
+    def keep_evaluated(self, site: str, reply: EvaluateReply, bytes_up: int) -> None:
+        """Write that a site's counts have come, and the score they give for that site alone."""
+        self._change_site_round(
+            site,
+            state=SiteRoundState.DONE,
+            evaluate_received_at=utc_now(),
+            evaluate_s=reply.evaluate_s,
+            bytes_up=self._site_rounds[site].bytes_up + bytes_up,
+        )
+        self._put(*self._score_metrics(site, score(reply.counts), reply.counts))
+
+    def keep_failure(self, site: str, reason: str) -> None:
+        """Write that a site's part of the round failed, and why."""
+        self._change_site_round(site, state=SiteRoundState.FAILED, reason=reason)
+        text = f"Site '{site}' failed in round {self._round.round_no}: {reason}"
+        self.keep_event("site_failed", text, site)
+
+    def keep_no_answer(self, site: str) -> None:
+        """Write that a site did not answer in time."""
+        self._change_site_round(site, state=SiteRoundState.LATE)
+        self.keep_event("site_late", f"Site '{site}' did not answer in round {self._round.round_no}.", site)
+
+    def end_round(self, train_loss: float | None, pooled: Score, counts: EvalCounts) -> None:
+        """Write the federation's numbers and that the round is over."""
+        num_trained = sum(row.num_examples or 0 for row in self._site_rounds.values())
+        loss = self._metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
+        self._round = replace(self._round, ended_at=utc_now())
+        self._put(loss, *self._score_metrics(FEDERATION, pooled, counts), self._round)
+
+    def make_history(self) -> dict[str, Any]:
+        """Return the run so far as one JSON document."""
+        return make_history(self._store, self._run.run_id)
+
+    def site_round_states(self) -> dict[str, str]:
+        """Return where each site of the current round is, in words."""
+        return {site: str(row.state) for site, row in self._site_rounds.items()}
+
+    def _change_site_round(self, site: str, **changes: Any) -> None:
+        self._site_rounds[site] = replace(self._site_rounds[site], **changes)
+        self._put(self._site_rounds[site])
+
+    def _score_metrics(self, site: str, result: Score, counts: EvalCounts) -> list[MetricRow]:
+        sensitivities = result.sensitivities or (None,) * len(SENSITIVITIES)
+        return [
+            self._metric(site, Metric.AUC, result.auc, counts.num_examples),
+            self._metric(site, Metric.CPM, result.cpm, counts.num_nodules),
+            self._metric(site, Metric.VALIDATION_LOSS, result.loss, counts.num_examples),
+            *(
+                self._metric(site, metric, value, counts.num_nodules)
+                for metric, value in zip(SENSITIVITIES, sensitivities, strict=True)
+            ),
+        ]
+
+    def _metric(self, site: str, metric: Metric, value: float | None, num_examples: int) -> MetricRow:
+        return MetricRow(
+            self._run.run_id, self._round.round_no, site, metric, value, num_examples, recorded_at=utc_now()
+        )
+
+    def _put(self, *rows: Row) -> None:
+        try:
+            self._store.put(rows)
+        except StoreError as error:
+            logger.error("%d rows are lost: %s", len(rows), error)  # noqa: TRY400 - one line is enough

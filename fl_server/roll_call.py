@@ -1,0 +1,128 @@
+"""Which node is which hospital: asks everyone who connects, lets them prepare, and refuses a taken name."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+from flwr.app import Message, RecordDict
+
+from fl_core import messages
+from fl_core.config import TaskSettings, check_site_name
+from fl_core.errors import ConfigError, MessageError, RunFailedError
+from fl_core.messages import JoinReply, PrepareReply
+from fl_server.grid import PromptGrid
+from fl_server.recorder import Recorder
+from fl_store.rows import SiteRow, utc_now
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Member:
+    """A connected site; it takes part in rounds once it is ready."""
+
+    node_id: int
+    who: JoinReply
+    is_ready: bool = False
+
+
+class RollCall:
+    """Keeps the list of sites up to date; ``call`` never waits, so it can be called at any time."""
+
+    def __init__(self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings) -> None:
+        self._grid = grid
+        self._recorder = recorder
+        self._prepare = RecordDict({messages.CONFIG: messages.pack_settings(settings)})
+        self._members: dict[str, Member] = {}
+        self._names: dict[int, str] = {}
+        self._met: set[int] = set()
+        self._asked: dict[str, int] = {}
+
+    def wait_for(self, num_sites: int, timeout_s: float) -> None:
+        """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``."""
+        give_up_at = time.monotonic() + timeout_s
+        self.call()
+        while len(list(self._grid.get_node_ids())) < num_sites:
+            if time.monotonic() > give_up_at:
+                ready = ", ".join(sorted(site for site, member in self._members.items() if member.is_ready))
+                raise RunFailedError(
+                    f"Waited {timeout_s:.0f} s for {num_sites} sites; ready were: {ready or 'none'}. "
+                    "Start more sites, or lower min_sites in [federation]."
+                )
+            self._grid.rest()
+            self.call()
+
+    def call(self) -> None:
+        """Ask new nodes who they are, and take in the answers that have come."""
+        online = self._grid.get_online_node_ids()
+        for node_id in online - self._met:
+            self._ask(node_id, messages.JOIN, RecordDict())
+        for reply in self._grid.pull_messages(list(self._asked)) if self._asked else ():
+            self._take_in(self._asked.pop(reply.metadata.reply_to_message_id), reply)
+        self._grid.node_ids = frozenset(
+            member.node_id for member in self._members.values() if member.is_ready
+        )
+        in_round = self._recorder.site_round_states()
+        self._recorder.keep_presence(
+            {
+                site: in_round.get(site, "ready") if member.is_ready else "preparing"
+                for site, member in self._members.items()
+                if member.node_id in online
+            }
+        )
+
+    def site_of(self, node_id: int) -> str:
+        """Return the name of the site behind a node that is or was a member."""
+        return self._names[node_id]
+
+    def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
+        self._met.add(node_id)
+        message = Message(content, dst_node_id=node_id, message_type=message_type)
+        for message_id in self._grid.push_messages([message]):
+            if message_id and message_type != messages.REFUSE:
+                self._asked[message_id] = node_id
+
+    def _take_in(self, node_id: int, reply: Message) -> None:
+        site = self._names.get(node_id)
+        try:
+            content = messages.content_of(reply)
+            if site is None:
+                self._admit(node_id, messages.unpack_join_reply(content))
+            else:
+                self._make_ready(site, messages.unpack_prepare_reply(content))
+        except MessageError as error:
+            self._recorder.keep_event("site_failed", f"Site '{site or 'unknown'}' cannot join: {error}", site)
+
+    def _admit(self, node_id: int, who: JoinReply) -> None:
+        try:
+            check_site_name(who.site)
+        except ConfigError as error:
+            self._refuse(node_id, str(error))
+            return
+        holder = self._members.get(who.site)
+        is_live = holder is not None and holder.node_id in self._grid.get_online_node_ids()
+        if holder and is_live and holder.who.instance != who.instance:
+            self._refuse(node_id, f"A connected site has the name '{who.site}' already. Choose another.")
+            return
+        self._members[who.site] = Member(node_id, who)
+        self._names[node_id] = who.site
+        self._recorder.keep_event("site_joined", f"Site '{who.site}' has joined and prepares.", who.site)
+        self._ask(node_id, messages.PREPARE, self._prepare)
+
+    def _make_ready(self, site: str, data: PrepareReply) -> None:
+        member = self._members[site]
+        member.is_ready = True
+        now = utc_now()
+        self._recorder.keep_site(
+            SiteRow(site, str(member.node_id), data.num_train_scans, data.num_validation_scans, now, now)
+        )
+        self._recorder.keep_event(
+            "site_ready",
+            f"Site '{site}' is ready: {data.num_train_scans} scans to train on, "
+            f"{data.num_validation_scans} to validate on.",
+            site,
+        )
+
+    def _refuse(self, node_id: int, reason: str) -> None:
+        self._recorder.keep_event("site_refused", f"A node was refused: {reason}")
+        self._ask(node_id, messages.REFUSE, messages.pack_refusal(reason))

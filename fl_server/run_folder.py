@@ -1,0 +1,96 @@
+"""A run's folder on disk: its last and best model and its history, each whole or not there at all.
+
+Models are safetensors with a JSON beside them; nothing is ever unpickled.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from fl_core.config import TaskSettings
+from fl_core.errors import RunFailedError
+from fl_store.rows import CheckpointRow, utc_now
+from luna16.counts import Score
+
+Weights = Mapping[str, torch.Tensor]
+
+LAST, BEST = "last", "best"
+
+
+class RunFolder:
+    """Keeps ``last.safetensors``, ``best.safetensors`` and ``history.json`` of one run.
+
+    The best model is the one with the highest CPM, and among equals the highest AUC.
+    """
+
+    def __init__(self, path: Path, run_id: str, settings: TaskSettings) -> None:
+        self.path = path
+        self._run_id = run_id
+        self._settings = settings.model_dump(include={"data", "model"})
+        self._best: tuple[float, float] | None = None
+
+    def keep_model(self, weights: Weights, round_no: int, result: Score) -> list[CheckpointRow]:
+        """Write the model of a round as the last, and as the best if it is; returns what was written."""
+        kinds = [LAST]
+        rank = (result.cpm or 0.0, result.auc or 0.0)
+        if self._best is None or rank > self._best:
+            self._best = rank
+            kinds.append(BEST)
+        return [self._write_model(kind, weights, round_no, result) for kind in kinds]
+
+    def keep_history(self, history: dict[str, Any]) -> None:
+        """Write the history so far."""
+        _write_json(self.path / "history.json", history)
+
+    def _write_model(self, kind: str, weights: Weights, round_no: int, result: Score) -> CheckpointRow:
+        path = self.path / f"{kind}.safetensors"
+        partial = path.with_suffix(".partial")
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
+        row = CheckpointRow(
+            run_id=self._run_id,
+            kind=kind,
+            round_no=round_no,
+            file_name=path.name,
+            sha256=_sha256(partial),
+            num_bytes=partial.stat().st_size,
+            cpm=result.cpm,
+            auc=result.auc,
+            written_at=utc_now(),
+        )
+        _give_name(partial, path)
+        about = {**asdict(row), "written_at": row.written_at.isoformat(), "settings": self._settings}
+        _write_json(path.with_suffix(".json"), about)
+        return row
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read a checkpoint whose sha256 is that of the JSON beside it; RunFailedError if it is not."""
+    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    if about["sha256"] != _sha256(path):
+        raise RunFailedError(f"{path} is not the file that {path.stem}.json describes: its sha256 differs.")
+    return load_file(path)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _give_name(partial, path)
+
+
+def _give_name(partial: Path, path: Path) -> None:
+    """Give a complete file its name, once its bytes are on disk."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

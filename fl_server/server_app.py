@@ -1,0 +1,70 @@
+"""The ServerApp: Flower runs it in a process of its own, beside the SuperLink.
+
+What to do comes from the run's folder, named by the environment; what happens goes to the store.
+"""
+
+import logging
+import os
+
+from flwr.app import ArrayRecord, Context
+from flwr.serverapp import Grid, ServerApp
+
+from fl_core.config import RunConfig, home_folder, load_settings
+from fl_core.errors import FedLunaError
+from fl_core.messages import pack_settings
+from fl_core.prompt_flower import wait_shortly_for_weights
+from fl_core.terminal import start_logging
+from fl_server.grid import PromptGrid
+from fl_server.recorder import Recorder
+from fl_server.roll_call import RollCall
+from fl_server.run_folder import RunFolder
+from fl_server.strategy import NoduleFedAvg
+from fl_store.connect import open_store
+from fl_store.rows import RunRow, RunState
+from luna16.model import build_model
+
+RUN_ID_VARIABLE = "FEDLUNA_RUN_ID"
+
+logger = logging.getLogger(__name__)
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, _context: Context) -> None:
+    """Conduct the run whose id is in the environment, to its end or to a recorded failure."""
+    start_logging(is_verbose=True)
+    wait_shortly_for_weights()
+    run_id = os.environ[RUN_ID_VARIABLE]
+    folder = home_folder() / "runs" / run_id
+    store = open_store(home_folder())
+    recorder = Recorder(store, store.get(RunRow, run_id=run_id)[0])
+    config = load_settings(folder / "config.toml", RunConfig)
+    try:
+        conduct(PromptGrid(grid), config, recorder, RunFolder(folder, run_id, config.task))
+    except FedLunaError as error:
+        recorder.keep_run_state(RunState.FAILED, str(error))
+        raise
+    except Exception as error:
+        reason = f"The coordinator's program failed ({type(error).__name__}); superlink.log says where."
+        recorder.keep_run_state(RunState.FAILED, reason)
+        raise
+    recorder.keep_run_state(RunState.FINISHED)
+
+
+def conduct(grid: PromptGrid, config: RunConfig, recorder: Recorder, folder: RunFolder) -> None:
+    """Wait for the sites and run all rounds."""
+    roll_call = RollCall(grid, recorder, config.task)
+    grid.on_tick = roll_call.call
+    federation = config.federation
+    roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)
+    recorder.keep_run_state(RunState.RUNNING)
+    strategy = NoduleFedAvg(federation, grid, roll_call, recorder, folder)
+    strategy.start(
+        grid=grid,
+        initial_arrays=ArrayRecord(build_model(config.model).state_dict()),
+        num_rounds=federation.rounds,
+        timeout=federation.round_timeout_s,
+        train_config=pack_settings(config.task),
+        evaluate_config=pack_settings(config.task),
+    )

@@ -1,0 +1,119 @@
+"""Flower's SuperLink as a child process: the gRPC service that the sites reach, and control on loopback.
+
+Sites connect to the Fleet API; the Control and Runtime APIs answer on 127.0.0.1 only.
+"""
+
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import httpx
+from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
+from flwr.common.serde import fab_to_proto
+from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StopRunRequest
+from flwr.supercore.control import ControlHttpClient
+from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
+
+from fl_core.config import ServerConfig
+from fl_core.errors import RunFailedError
+from fl_core.processes import check_port_is_free, end_child, flower_environment, start_child
+from fl_server.bundle import build_bundle
+
+START_TIMEOUT_S = 60.0
+POLL_S = 0.1
+FINISHED = "finished"
+
+
+@dataclass
+class SuperLink:
+    """A running SuperLink, and the Flower run submitted to it."""
+
+    process: subprocess.Popen[bytes]
+    control: ControlHttpClient
+    flower_run_id: int | None = None
+
+    @classmethod
+    def start(cls, config: ServerConfig, folder: Path, variables: dict[str, str]) -> Self:
+        """Start the SuperLink and wait until it answers.
+
+        ``variables`` are added to its environment, which the ServerApp inherits; its log is
+        ``superlink.log`` in ``folder``. Raises AddressInUseError or RunFailedError.
+        """
+        check_port_is_free(config.host, config.fleet_port, setting="fleet_port in [server]")
+        check_port_is_free("127.0.0.1", config.control_port, setting="control_port in [server]")
+        log_file = folder / "superlink.log"
+        env = flower_environment(folder / "flower") | variables
+        process = start_child(_command(config), log_file=log_file, env=env)
+        address = f"127.0.0.1:{config.control_port}"
+        try:
+            _wait_until_healthy(process, address, log_file)
+        except BaseException:
+            end_child(process)
+            raise
+        return cls(process, _connect(address))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.control.close()
+        end_child(self.process)
+
+    def submit(self) -> None:
+        """Start the run: the SuperLink starts our ServerApp in a process of its own."""
+        request = StartRunRequest(fab=fab_to_proto(build_bundle()), federation="")
+        self.flower_run_id = self.control.StartRun(request).run_id
+
+    def is_run_finished(self) -> bool:
+        """Say whether the ServerApp has ended, well or not; RunFailedError if the SuperLink itself has."""
+        if self.process.poll() is not None:
+            raise RunFailedError(f"The SuperLink ended unasked (exit code {self.process.returncode}).")
+        run = self.control.ListRuns(ListRunsRequest(run_id=self.flower_run_id)).run_dict[self.flower_run_id]
+        return bool(run.status.status == FINISHED)
+
+    def stop_run(self) -> None:
+        """Tell the ServerApp and the sites that the run is over."""
+        if self.flower_run_id is not None and self.process.poll() is None:
+            self.control.StopRun(StopRunRequest(run_id=self.flower_run_id))
+
+
+def _command(config: ServerConfig) -> list[str]:
+    fleet_address = f"{config.host}:{config.fleet_port}"
+    return [
+        "flower-superlink",
+        "--insecure",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(config.control_port),
+        "--fleet-api-address",
+        fleet_address,
+        "--disable-runtime-dependency-installation",
+    ]
+
+
+def _connect(address: str) -> ControlHttpClient:
+    return ControlHttpClient.from_server_address(
+        server_address=address,
+        insecure=True,
+        root_certificates=None,
+        interceptors=[CliClientHttpInterceptor(), RuntimeVersionHttpInterceptor(component_name="flwr CLI")],
+    )
+
+
+def _wait_until_healthy(process: subprocess.Popen[bytes], address: str, log_file: Path) -> None:
+    give_up_at = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < give_up_at:
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"http://{address}/health", timeout=2, trust_env=False).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(POLL_S)
+    raise RunFailedError(f"The SuperLink did not come up; {log_file} says why.")
