@@ -147,7 +147,8 @@ def _parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
         for cells in reader:
             yield Row(path.name, reader.line_num, cells)
     except csv.Error as error:
-        raise ValueError(f"{path.name}, line {reader.line_num}: not a CSV line ({error}).") from error
+        line_no = reader.line_num + 1  # a stray quote may run on from here to the end of the file
+        raise ValueError(f"{path.name}, line {line_no}: not a CSV line ({error}).") from error
 
 
 def _read_text(path: Path) -> str:

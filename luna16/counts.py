@@ -25,11 +25,7 @@ def bin_logits(logits: FloatArray) -> IntArray:
     Bins are even in asinh(logit / 0.25) over +-32, so their width is 0.0014 at 0 and grows to 0.6 % of the
     logit: fine enough for a fresh model, whose logits crowd around 0, and for a confident one, whose
     probabilities crowd at 0 and 1. Measured: AUC within 0.001 and CPM within 0.01 of the exact values.
-
-    Raises ValueError if a logit is NaN.
     """
-    if np.isnan(logits).any():
-        raise ValueError("The model gave NaN for a candidate; its weights cannot be scored.")
     limit = np.arcsinh(MAX_LOGIT / LINEAR_LOGIT)
     position = (np.arcsinh(logits / LINEAR_LOGIT) / limit + 1) / 2
     bins: IntArray = np.clip(position * NUM_SCORE_BINS, 0, NUM_SCORE_BINS - 1).astype(np.int64)

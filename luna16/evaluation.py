@@ -59,7 +59,12 @@ def predict_logits(
 
 
 def count_logits(logits: FloatArray, validation: PatchSet) -> EvalCounts:
-    """Turn the logits of a patch set, shape (N,), into counts that add up over sites."""
+    """Turn the logits of a patch set, shape (N,), into counts that add up over sites.
+
+    Raises ValueError if one of them is NaN.
+    """
+    if np.isnan(logits).any():
+        raise ValueError("The model gave NaN for a candidate; its weights cannot be scored.")
     losses = np.logaddexp(0, np.where(validation.is_nodule, -logits, logits))
     marks = list(_marks_by_scan(logits, validation))
     hit_scores = np.concatenate([np.empty(0), *(scan.hit_scores for scan in marks)])

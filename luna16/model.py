@@ -2,11 +2,14 @@
 
 import torch
 from monai.networks.nets.resnet import ResNet
+from torch import nn
 
 from luna16.config import ModelConfig
 
+NUM_NORM_GROUPS = 8
 
-def build_model(config: ModelConfig) -> torch.nn.Module:
+
+def build_model(config: ModelConfig) -> nn.Module:
     """Build the network with weights drawn from ``config.seed``; the global random state stays as it was.
 
     It takes float32 of shape (B, 1, D, H, W) in [0, 1] and gives logits of shape (B, 1): above 0 means that
@@ -16,7 +19,7 @@ def build_model(config: ModelConfig) -> torch.nn.Module:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        network: torch.nn.Module = ResNet(
+        network: nn.Module = ResNet(
             "basic",
             layers=[1, 1, 1, 1],
             block_inplanes=[16, 32, 64, 128],
@@ -26,9 +29,18 @@ def build_model(config: ModelConfig) -> torch.nn.Module:
             conv1_t_stride=2,
             no_max_pool=True,
             num_classes=1,
-            norm=("group", {"num_groups": 8}),
         )
+    _exchange_batch_norm(network)
     return network
+
+
+def _exchange_batch_norm(module: nn.Module) -> None:
+    """Put a GroupNorm in the place of every BatchNorm (MONAI 1.6 would do so in the first layer only)."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm3d):
+            setattr(module, name, nn.GroupNorm(NUM_NORM_GROUPS, child.num_features))
+        else:
+            _exchange_batch_norm(child)
 
 
 def select_device(name: str = "auto") -> torch.device:
