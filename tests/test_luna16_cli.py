@@ -1,0 +1,104 @@
+"""The command ``luna16`` as a user meets it: output, exit codes, one line for an error."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from luna16.cli import main
+from luna16.scan import find_scans
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["luna16", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0)
+
+
+@pytest.mark.slow
+def test_phantom_writes_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "data"
+    code = run(monkeypatch, "phantom", str(out), "--sites", "2", "--scans-per-site", "1", "--seed", "5")
+    captured = capfd.readouterr()
+    assert (code, captured.err) == (0, "")
+    assert captured.out == f"Wrote 2 scans of 2 sites into {out}.\n"
+    assert [file.subset for file in find_scans(out)] == [0, 1]
+
+
+def test_full_folder_is_one_line_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    code = run(monkeypatch, "phantom", str(tmp_path))
+    assert code == 2
+    assert capfd.readouterr().err == (
+        f"{tmp_path} is not an empty folder. Name a new one, or remove it first.\n"
+    )
+
+
+def test_verbose_adds_the_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    assert run(monkeypatch, "phantom", str(tmp_path), "--verbose") == 2
+    assert "Traceback" in capfd.readouterr().err
+
+
+def test_folder_below_a_file_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    assert run(monkeypatch, "phantom", str(tmp_path / "file" / "out")) == 2
+    error = capfd.readouterr().err
+    assert error.count("\n") == 1
+    assert "file" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["phantom", "out", "--sites", "0"], "0 is not in the range"),
+        (["phantom", "out", "--seed", "-1"], "-1 is not in the range"),
+        (["phantom"], "Missing argument 'OUT'"),
+        (["phantm"], "No such command 'phantm'"),
+        (["phantom", "out", "--scans", "3"], "No such option"),
+    ],
+)
+def test_wrong_use_is_exit_code_2(
+    arguments: list[str], words: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, *arguments) == 2
+    assert words in capfd.readouterr().err
+
+
+def test_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "--version") == 0
+    assert capfd.readouterr().out == f"fedluna {version('fedluna')}\n"
+
+
+def test_help_tells_the_defaults(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "phantom", "--help") == 0
+    text = capfd.readouterr().out
+    assert "--scans-per-site" in text
+    assert "default: 9" in text
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from luna16.cli import main; main()", "phantom", str(tmp_path / "out")]
+    process = subprocess.Popen([*command, "--scans-per-site", "300"], start_new_session=True)
+    while not list(tmp_path.glob(".out-*/out/subset0/*.mhd")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=10) == 130
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,166 @@
+"""Scans are found, read in their own geometry, and refused in one line when a file is damaged."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from luna16.geometry import AXIAL_DIRECTION, Geometry
+from luna16.phantom import write_image
+from luna16.phantom_scanner import SCANNERS
+from luna16.scan import Int16Array, ScanFile, find_scans, load_scan
+
+PLAIN, COMPRESSED, FLIPPED = SCANNERS
+UIDS = ("2.25.1111", "2.25.2222", "2.25.3333")
+
+
+def make_voxels() -> Int16Array:
+    return np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)
+
+
+def write_subset(root: Path, subset: int = 0, scanner=PLAIN, uids: tuple[str, ...] = UIDS) -> Path:
+    folder = root / f"subset{subset}"
+    folder.mkdir(parents=True)
+    geometry = Geometry((10.0, 20.0, 30.0), (0.5, 1.0, 2.0), AXIAL_DIRECTION, (4, 5, 6))
+    for uid in uids:
+        write_image(folder / f"{uid}.mhd", make_voxels(), geometry, scanner)
+    return folder
+
+
+def load_second(root: Path) -> None:
+    load_scan(find_scans(root)[1])
+
+
+def test_scans_are_sorted_by_subset_and_name(tmp_path: Path) -> None:
+    write_subset(tmp_path, 10, uids=("2.25.1",))
+    write_subset(tmp_path, 2, uids=("2.25.9", "2.25.5"))
+    scans = find_scans(tmp_path)
+    assert [(scan.subset, scan.series_uid) for scan in scans] == [
+        (2, "2.25.5"),
+        (2, "2.25.9"),
+        (10, "2.25.1"),
+    ]
+
+
+def test_only_the_subsets_asked_for_are_listed(tmp_path: Path) -> None:
+    write_subset(tmp_path, 0, uids=("2.25.1",))
+    write_subset(tmp_path, 1, uids=("2.25.2",))
+    assert [scan.series_uid for scan in find_scans(tmp_path, [1])] == ["2.25.2"]
+
+
+@pytest.mark.parametrize("scanner", [PLAIN, COMPRESSED])
+def test_voxels_and_geometry_are_read_as_written(tmp_path: Path, scanner) -> None:
+    write_subset(tmp_path, scanner=scanner)
+    scan = load_scan(find_scans(tmp_path)[0])
+    assert scan.voxels_hu.dtype == np.int16
+    np.testing.assert_array_equal(scan.voxels_hu, make_voxels())
+    assert scan.geometry == Geometry((10.0, 20.0, 30.0), (0.5, 1.0, 2.0), AXIAL_DIRECTION, (4, 5, 6))
+
+
+def test_flipped_scan_has_each_voxel_at_the_same_place(tmp_path: Path) -> None:
+    write_subset(tmp_path, 0, PLAIN, uids=("2.25.1",))
+    write_subset(tmp_path, 1, FLIPPED, uids=("2.25.2",))
+    plain, flipped = (load_scan(file) for file in find_scans(tmp_path))
+    center_xyz_mm = plain.geometry.voxel_to_world((1, 2, 3))
+    place = tuple(round(i) for i in flipped.geometry.world_to_voxel(center_xyz_mm))
+    assert place == (1, 2, 2)
+    assert flipped.voxels_hu[place] == plain.voxels_hu[1, 2, 3]
+
+
+def test_missing_data_folder(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"No data folder .*nowhere. Check data_root."):
+        find_scans(tmp_path / "nowhere")
+
+
+def test_folder_without_subsets(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"holds no subset folder, expected subset0"):
+        find_scans(tmp_path)
+
+
+def test_subset_that_is_not_there(tmp_path: Path) -> None:
+    write_subset(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"no folder subset7; it has subsets \[0\]"):
+        find_scans(tmp_path, [7])
+
+
+def test_subset_without_a_scan(tmp_path: Path) -> None:
+    (tmp_path / "subset3").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"subset3 holds no .mhd file"):
+        find_scans(tmp_path)
+
+
+def test_scan_that_lies_in_two_subsets(tmp_path: Path) -> None:
+    write_subset(tmp_path, 0)
+    write_subset(tmp_path, 1, uids=UIDS[:1])
+    with pytest.raises(ValueError, match=r"subset1, scan 1 of 1 .* is also subset0, scan 1 of 3"):
+        find_scans(tmp_path)
+
+
+def test_missing_raw_file(tmp_path: Path) -> None:
+    (write_subset(tmp_path) / f"{UIDS[1]}.raw").unlink()
+    with pytest.raises(ValueError, match=r"^subset0, scan 2 of 3 in name order: its .raw file is missing.$"):
+        load_second(tmp_path)
+
+
+def test_short_raw_file(tmp_path: Path) -> None:
+    os.truncate(write_subset(tmp_path) / f"{UIDS[1]}.raw", 100)
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .*: its .raw file holds 100 bytes, expected 240"):
+        load_second(tmp_path)
+
+
+def test_zraw_file_cut_short(tmp_path: Path) -> None:
+    path = write_subset(tmp_path, scanner=COMPRESSED) / f"{UIDS[1]}.zraw"
+    os.truncate(path, path.stat().st_size - 5)
+    with pytest.raises(ValueError, match=r"its .zraw file is cut short and does not inflate"):
+        load_second(tmp_path)
+
+
+def test_damaged_zraw_file(tmp_path: Path) -> None:
+    path = write_subset(tmp_path, scanner=COMPRESSED) / f"{UIDS[1]}.zraw"
+    data = bytearray(path.read_bytes())
+    data[10:14] = b"\xff\xff\xff\xff"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"its .zraw file is damaged and does not inflate"):
+        load_second(tmp_path)
+
+
+def test_header_that_is_none(tmp_path: Path) -> None:
+    (write_subset(tmp_path) / f"{UIDS[1]}.mhd").write_text("hello\n")
+    with pytest.raises(ValueError, match=r"scan 2 of 3 in name order: the .mhd header cannot be read"):
+        load_second(tmp_path)
+
+
+def test_voxels_that_are_not_16_bit(tmp_path: Path) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
+    path.write_text(path.read_text().replace("MET_SHORT", "MET_FLOAT"))
+    with pytest.raises(ValueError, match=r"tells of 3-D 32-bit float, expected 3-D MET_SHORT"):
+        load_second(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".raw"])
+def test_file_that_may_not_be_read(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}{suffix}"
+    path.unlink()
+    path.symlink_to(path.name)  # a loop: an OSError even for root, who may read everything
+    with pytest.raises(ValueError, match=r"scan 2 of 3 in name order"):
+        load_second(tmp_path)
+
+
+@pytest.mark.parametrize("scanner", [PLAIN, COMPRESSED])
+def test_damage_shows_no_uid_and_nothing_of_simpleitk(
+    tmp_path: Path, scanner, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_subset(tmp_path, scanner=scanner)
+    os.truncate(next(folder.glob(f"{UIDS[1]}.*raw")), 20)
+    with pytest.raises(ValueError, match=r"scan 2 of 3") as caught:
+        load_second(tmp_path)
+    assert UIDS[1] not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+def test_no_repr_shows_the_uid(tmp_path: Path) -> None:
+    write_subset(tmp_path)
+    file: ScanFile = find_scans(tmp_path)[0]
+    assert UIDS[0] not in repr(file) + repr(load_scan(file))
