@@ -38,7 +38,12 @@ class Chart:
 
 
 def make_charts(rows: RunRows, ranks: SiteRanks) -> list[Chart]:
-    """Draw a run; ``ranks`` numbers its sites and so gives each its colour."""
+    """Draw a run; ``ranks`` numbers its sites and so gives each its colour.
+
+    A run without a round has no charts.
+    """
+    if not rows.rounds:
+        return []
     return [
         _metric_chart(rows, ranks, Metric.AUC, title="ROC AUC", axis="ROC AUC (0 to 1)", lowest=0.5),
         _metric_chart(

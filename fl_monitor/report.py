@@ -62,8 +62,8 @@ def make_report(rows: RunRows, checkpoints: Iterable[CheckpointRow], sites: Iter
     ranks = rank_sites(rows)
     charts = {"charts": chart_data(make_charts(rows, ranks)), "colors": site_colors(ranks)}
     tables = [
-        _table("Rounds", _ROUND_HEADS, _round_lines(rows)),
-        _table("Sites", _SITE_HEADS, _site_lines(rows, sites)),
+        _table("Rounds", _ROUND_HEADS, _round_lines(rows), kind="fl-numbers"),
+        _table("Sites", _SITE_HEADS, _site_lines(rows, sites), kind="fl-numbers"),
         _table("Checkpoints", _CHECKPOINT_HEADS, _checkpoint_lines(checkpoints)),
         _table("Settings", ("Key", "Value"), _setting_lines(rows.run.config)),
     ]
@@ -100,14 +100,14 @@ def _key_figures(rows: RunRows) -> str:
     return f'<section class="fl-figures">{"".join(cells)}</section>'
 
 
-def _table(title: str, heads: Iterable[str], lines: Rows) -> str:
+def _table(title: str, heads: Iterable[str], lines: Rows, *, kind: str = "") -> str:
     head = "".join(f'<th scope="col">{escape(text)}</th>' for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in line)}</tr>" for line in lines)
     if not body:
         return f'<section class="fl-card"><h3>{escape(title)}</h3><p class="fl-note">None.</p></section>'
     return (
         f'<section class="fl-card"><h3>{escape(title)}</h3><div class="fl-scroll" tabindex="0">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
+        f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></section>'
     )
 
 

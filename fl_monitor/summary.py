@@ -23,7 +23,7 @@ from fl_store.rows import (
 )
 
 DASH = "–"  # noqa: RUF001 - an en dash is meant
-NO_RUN = "No run yet. The coordinator starts one with: fl-server --config configs/demo.toml"
+NO_RUN = "The coordinator starts one with: fl-server --config configs/demo.toml"
 NUM_EVENTS_SHOWN = 12
 ROUNDS_TIMED = 5
 """The time left is estimated from the median of so many last rounds."""
@@ -185,6 +185,8 @@ def last_finished_round(rows: RunRows) -> int | None:
 
 def key_figures(rows: RunRows) -> tuple[KeyFigure, ...]:
     """Return the federation's numbers of the last finished round, with the change from the one before."""
+    if not rows.rounds:
+        return ()
     round_no = last_finished_round(rows)
     now = federation_metrics(rows, round_no)
     before = federation_metrics(rows, round_no - 1 if round_no else None)
@@ -233,7 +235,7 @@ def _signed(value: float) -> str:
 
 
 def _round_title(rows: RunRows) -> str:
-    return f"Sites in round {rows.rounds[-1].round_no}" if rows.rounds else "Sites"
+    return f"Sites in round {rows.rounds[-1].round_no}" if rows.rounds else ""
 
 
 def site_lines(rows: RunRows) -> tuple[SiteLine, ...]:

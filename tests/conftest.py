@@ -2,7 +2,13 @@
 
 import math
 import os
-from collections.abc import Iterator
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +33,7 @@ from fl_store.rows import (
 )
 from fl_store.sqlite import SqliteStore
 
+ROOT = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
 
 
@@ -40,10 +47,49 @@ def require(path: Path, *, why: str) -> None:
     pytest.skip(message)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def chromium() -> Path:
     require(CHROMIUM, why="browser tests need it (apt-get install chromium)")
     return CHROMIUM
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def run_monitor(tmp_path: Path) -> Callable[..., AbstractContextManager[subprocess.Popen[str]]]:
+    """Start ``fl-monitor`` on the store in ``tmp_path``, away from the project's own folder."""
+
+    @contextmanager
+    def run(port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
+        command = [sys.executable, "-m", "fl_monitor", "--home", str(tmp_path), "--port", str(port), *options]
+        env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        try:
+            wait_until_up(process, port)
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    return run
+
+
+def wait_until_up(process: subprocess.Popen[str], port: int) -> None:
+    """Wait until a monitor answers or has ended."""
+    deadline = time.monotonic() + 30
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
 
 
 @pytest.fixture

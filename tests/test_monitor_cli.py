@@ -1,12 +1,9 @@
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -18,44 +15,12 @@ from fl_store.accounts import add_user
 from fl_store.rows import Role
 from fl_store.sqlite import SqliteStore
 
-ROOT = Path(__file__).parent.parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def monitor(folder: Path, port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """Start ``fl-monitor`` away from the project, and wait until it answers or has ended."""
-    command = [sys.executable, "-m", "fl_monitor", "--home", str(folder), "--port", str(port), *options]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command, cwd=folder, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    try:
-        wait_until_up(process, port)
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def wait_until_up(process: subprocess.Popen[str], port: int) -> None:
-    deadline = time.monotonic() + 30
-    while process.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
+RunMonitor = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_monitor_within_seconds_with_130(tmp_path: Path) -> None:
-    with monitor(tmp_path, free_port()) as process:
+def test_ctrl_c_ends_the_monitor_within_seconds_with_130(run_monitor: RunMonitor, free_port: int) -> None:
+    with run_monitor(free_port) as process:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         process.wait(timeout=10)
@@ -65,22 +30,21 @@ def test_ctrl_c_ends_the_monitor_within_seconds_with_130(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_monitor_prints_its_address_and_how_to_add_a_user(tmp_path: Path) -> None:
-    port = free_port()
-    with monitor(tmp_path, port) as process:
+def test_monitor_prints_its_address_and_how_to_add_a_user(run_monitor: RunMonitor, free_port: int) -> None:
+    with run_monitor(free_port) as process:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
-    assert f"http://127.0.0.1:{port}" in out
+    assert f"http://127.0.0.1:{free_port}" in out
     assert "fl-server users add NAME --role server" in out
     assert err == ""
 
 
 @pytest.mark.slow
 def test_no_hint_once_there_is_a_user_and_a_warning_for_an_open_address(
-    store: SqliteStore, tmp_path: Path
+    store: SqliteStore, run_monitor: RunMonitor, free_port: int
 ) -> None:
     add_user(store, "anna", "correct horse", role=Role.SERVER)
-    with monitor(tmp_path, free_port(), "--host", "0.0.0.0") as process:  # noqa: S104 - what we warn of
+    with run_monitor(free_port, "--host", "0.0.0.0") as process:  # noqa: S104 - what we warn of
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
     assert "users add" not in out
@@ -90,10 +54,10 @@ def test_no_hint_once_there_is_a_user_and_a_warning_for_an_open_address(
 
 
 @pytest.mark.slow
-def test_port_in_use_is_one_line_and_exit_2(tmp_path: Path) -> None:
+def test_port_in_use_is_one_line_and_exit_2(run_monitor: RunMonitor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with monitor(tmp_path, port) as process:
+        with run_monitor(port) as process:
             out, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert err.splitlines() == [

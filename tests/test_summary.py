@@ -169,9 +169,7 @@ def test_silent_coordinator_is_told_while_its_run_goes_on() -> None:
 def test_no_run_is_one_sentence() -> None:
     board = summarize(snapshot(None))
     assert board.headline is None
-    assert board.empty_text == (
-        "No run yet. The coordinator starts one with: fl-server --config configs/demo.toml"
-    )
+    assert board.empty_text == ("The coordinator starts one with: fl-server --config configs/demo.toml")
 
 
 def test_newest_events_come_first_and_few() -> None:

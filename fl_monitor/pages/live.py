@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from fl_monitor.assets import read_static
 from fl_monitor.gate import require_user, sign_out
 from fl_monitor.live import show_live_board
 
@@ -11,7 +10,7 @@ def show() -> None:
     """Draw the page for a user with a live session."""
     user = require_user()
     with st.container(horizontal=True, vertical_alignment="center", key="fl-topbar"):
-        st.html(f"{read_static('icon.svg')}<strong>FedLuna</strong>", width="stretch")
+        st.markdown("**FedLuna**", width="stretch")
         st.caption(f"{user.name} · {user.site or user.role}", width="content")
         if st.button("Sign out", type="tertiary"):
             sign_out()

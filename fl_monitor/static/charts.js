@@ -75,6 +75,9 @@ function makeCharts(grid, legend) {
 
   function draw() {
     const theme = readTheme(grid);
+    for (const name of [...drawn.keys()]) {
+      if (!charts.some((chart) => chart.name === name)) removeCard(name);
+    }
     for (const chart of charts) {
       const { plot, note } = drawn.get(chart.name) ?? addCard(chart);
       note.textContent = chart.note;
@@ -91,9 +94,15 @@ function makeCharts(grid, legend) {
     const card = element('section', 'fl-card fl-chart', element('h3', '', chart.title), note, plot);
     card.dataset.chart = chart.name;
     grid.append(card);
-    const parts = { plot, note };
+    const parts = { plot, note, card };
     drawn.set(chart.name, parts);
     return parts;
+  }
+
+  function removeCard(name) {
+    Plotly.purge(drawn.get(name).plot);
+    drawn.get(name).card.remove();
+    drawn.delete(name);
   }
 
   function drawLegend() {
@@ -128,7 +137,7 @@ function makeCharts(grid, legend) {
       drawLegend();
     },
     remove() {
-      for (const { plot } of drawn.values()) Plotly.purge(plot);
+      [...drawn.keys()].forEach(removeCard);
     },
   };
 }

@@ -51,7 +51,7 @@ function makeBoard() {
     part('body', 'div', 'fl-body',
       part('figures', 'section', 'fl-figures'),
       element('div', 'fl-columns',
-        element('section', 'fl-card', part('roundTitle', 'h3', ''), part('sites', 'div', 'fl-scroll')),
+        element('section', 'fl-card fl-sites', part('roundTitle', 'h3', ''), part('sites', 'div', 'fl-scroll')),
         element('section', 'fl-card', element('h3', '', 'Online'), part('people', 'ul', 'fl-people'))),
       part('legend', 'div', 'fl-legends'),
       part('grid', 'div', 'fl-grid',
@@ -69,7 +69,7 @@ function makeBoard() {
 
 function showHeadline(parts, board) {
   const head = board.headline;
-  parts.runName.textContent = head ? head.run_name : 'FedLuna';
+  parts.runName.textContent = head ? head.run_name : '';
   parts.words.textContent = head ? head.words : 'No run yet';
   parts.words.className = `fl-${head ? head.tone : 'calm'}`;
   parts.progress.hidden = !head;
@@ -85,18 +85,16 @@ function showFigures(parts, board) {
     element('p', 'fl-note', figure.of_round, '  ', element('span', `fl-${figure.tone}`, figure.change)))));
 }
 
-const SITE_COLUMNS = ['Site', 'State', 'Time (s)', 'Examples', 'AUC', 'CPM'];
+const SITE_COLUMNS = [
+  ['Site'], ['State'], ['Time (s)', 'fl-number'], ['Examples', 'fl-number'], ['AUC', 'fl-number'], ['CPM', 'fl-number'],
+];
 
 function showSites(parts, board) {
-  parts.roundTitle.textContent = board.round_title || 'Sites';
-  if (board.site_lines.length === 0) {
-    parts.sites.replaceChildren(element('p', 'fl-note', 'No site has been asked yet.'));
-    return;
-  }
-  const heads = SITE_COLUMNS.map((name) => element('th', '', name));
+  parts.roundTitle.textContent = board.round_title;
+  const heads = SITE_COLUMNS.map(([name, className]) => element('th', className, name));
   const rows = board.site_lines.map((line) => element('tr', '',
     element('th', '', dot(board.colors[line.site]), line.site),
-    element('td', '', tag(line.tone, line.state)),
+    element('td', 'fl-state', tag(line.tone, line.state)),
     ...[line.seconds, line.examples, line.auc, line.cpm].map((text) => element('td', 'fl-number', text))));
   heads.forEach((head) => { head.scope = 'col'; });
   rows.forEach((row) => { row.firstChild.scope = 'row'; });
@@ -130,7 +128,7 @@ function showBoard(parts, board) {
   showSites(parts, board);
   showPeople(parts, board);
   showEvents(parts, board);
-  parts.body.classList.toggle('fl-empty', !board.headline);
+  parts.body.classList.toggle('fl-early', board.site_lines.length === 0);
 }
 
 // What changes with the clock alone: time left, ages, and whether what we show is still fresh.
