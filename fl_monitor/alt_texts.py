@@ -1,7 +1,8 @@
 """Charts in words, for those who cannot see them."""
 
 from fl_monitor.snapshot import RunRows, rank_sites
-from fl_monitor.summary import federation_metrics, last_finished_round, number_text
+from fl_monitor.summary import federation_metrics, last_finished_round
+from fl_monitor.wording import number_text
 from fl_store.rows import FEDERATION, SENSITIVITIES, Metric
 
 

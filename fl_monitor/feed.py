@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from fl_monitor.access import limit_to
+from fl_monitor.board import summarize
 from fl_monitor.figures import chart_data, make_charts, site_colors
 from fl_monitor.snapshot import RunRows, Snapshot
-from fl_monitor.summary import summarize
 
 
 @dataclass(frozen=True)

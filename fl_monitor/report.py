@@ -11,7 +11,8 @@ from fl_core.errors import UsageError
 from fl_monitor.assets import plotly_script, read_static
 from fl_monitor.figures import chart_data, make_charts, site_colors
 from fl_monitor.snapshot import RunRows, rank_sites
-from fl_monitor.summary import DASH, count_text, describe_run, federation_metrics, key_figures, number_text
+from fl_monitor.summary import describe_run, federation_metrics, key_figures
+from fl_monitor.wording import DASH, count_text, number_text
 from fl_store.base import Store
 from fl_store.rows import (
     CheckpointRow,

@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 READ_EVERY_S = 1.0
 ONLINE_WITHIN = timedelta(seconds=10)
+SHOWN_FOR = timedelta(days=1)
+"""A site that is in no round of the run is shown as offline for so long."""
 NUM_EVENTS = 30
 SETTLED_AFTER = timedelta(seconds=10)
 """After its end a round's rows are read for this long yet; then they are taken as final."""
@@ -64,7 +66,7 @@ class SnapshotReader:
         """Read the newest run and who is online; StoreError if the store cannot be read."""
         newest = self.store.get(RunRow, newest=1)
         run = self._read_run(newest[0], now) if newest else None
-        presence = tuple(self.store.get(PresenceRow))
+        presence = self._read_presence(run, now)
         return Snapshot(
             read_at=now,
             run=run,
@@ -84,6 +86,12 @@ class SnapshotReader:
             site_rounds=tuple(row for part in parts.values() for row in part.site_rounds),
             metrics=tuple(row for part in parts.values() for row in part.metrics),
         )
+
+    def _read_presence(self, run: RunRows | None, now: datetime) -> tuple[PresenceRow, ...]:
+        """Return who has been about lately or takes part in the run."""
+        of_run = {row.site for row in run.site_rounds} if run else set()
+        found = self.store.get(PresenceRow)
+        return tuple(row for row in found if row.name in of_run or now - row.last_seen_at < SHOWN_FOR)
 
     def _read_events(self, run: RunRows | None) -> tuple[EventRow, ...]:
         """Return the newest events of the run and of none, oldest first; logins are not among them."""

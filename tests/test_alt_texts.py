@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 from fl_monitor.alt_texts import describe_froc, describe_metric, describe_seconds, rate_of
 from fl_monitor.snapshot import RunRows
-from fl_monitor.summary import DASH
+from fl_monitor.wording import DASH
 from fl_store.rows import (
     FEDERATION,
     Metric,

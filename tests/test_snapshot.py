@@ -8,8 +8,20 @@ import pytest
 from fl_core.errors import StoreError
 from fl_monitor.auth import Sessions
 from fl_monitor.snapshot import Poller, SnapshotReader
-from fl_store.rows import EventRow, Metric, MetricRow, Role, RunState, UserRow, utc_now
+from fl_store.rows import (
+    EventRow,
+    Metric,
+    MetricRow,
+    PresenceKind,
+    PresenceRow,
+    Role,
+    RunState,
+    UserRow,
+    utc_now,
+)
 from fl_store.sqlite import SqliteStore
+
+LONG_AGO = utc_now() - timedelta(days=2)
 
 
 def test_empty_store_gives_a_snapshot_without_run(store: SqliteStore) -> None:
@@ -94,6 +106,14 @@ def test_sites_are_ranked_by_name(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start(RunState.WAITING)
     rehearsal.beat()
     assert SnapshotReader(store).read(utc_now()).site_ranks == {"east": 0, "west": 1}
+
+
+def test_site_of_earlier_runs_is_forgotten_after_a_day(store: SqliteStore, rehearsal: Any) -> None:
+    old, of_run = (PresenceRow(PresenceKind.SITE, name, "-", LONG_AGO) for name in ("west", "north"))
+    store.put([old, of_run])
+    rehearsal.start()
+    rehearsal.play_round(1)
+    assert [row.name for row in SnapshotReader(store).read(utc_now()).presence] == ["north"]
 
 
 def test_poller_keeps_the_last_snapshot_when_the_store_is_lost(

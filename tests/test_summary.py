@@ -3,24 +3,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fl_monitor.snapshot import RunRows, Snapshot
+from fl_monitor.snapshot import RunRows
 from fl_monitor.summary import (
-    DASH,
-    count_text,
     describe_run,
     expected_end,
     key_figures,
-    number_text,
     site_lines,
-    summarize,
 )
+from fl_monitor.wording import DASH
 from fl_store.rows import (
     FEDERATION,
-    EventRow,
     Metric,
     MetricRow,
-    PresenceKind,
-    PresenceRow,
     RoundRow,
     RunRow,
     RunState,
@@ -42,10 +36,6 @@ def ended_round(round_no: int, start_s: float, end_s: float) -> RoundRow:
 
 def metric(round_no: int, site: str, name: Metric, value: float | None, num_examples: int = 0) -> MetricRow:
     return MetricRow("run-1", round_no, site, name, value, num_examples, NOON)
-
-
-def snapshot(run: RunRows | None, *presence: PresenceRow, now: datetime = NOON) -> Snapshot:
-    return Snapshot(now, run, presence, (), 0, {})
 
 
 @pytest.mark.parametrize(
@@ -144,40 +134,3 @@ def test_failed_site_tells_why() -> None:
     failed = SiteRoundRow("run-1", 1, "a", SiteRoundState.FAILED, NOON, reason="out of memory")
     (line,) = site_lines(RunRows(RUN, (RoundRow("run-1", 1, NOON),), (failed,)))
     assert (line.state, line.tone) == ("failed: out of memory", "bad")
-
-
-def test_people_are_online_for_ten_seconds_after_they_were_seen() -> None:
-    fresh = PresenceRow(PresenceKind.SITE, "a", "training", at(-10))
-    gone = PresenceRow(PresenceKind.SITE, "b", "training", at(-11))
-    server = PresenceRow(PresenceKind.SERVER, "server", "running", at(-1))
-    people = summarize(snapshot(None, gone, fresh, server)).people
-    assert [(person.name, person.state) for person in people] == [
-        ("Coordinator", "running"),
-        ("a", "training"),
-        ("b", "offline"),
-    ]
-    assert [person.last_seen_at for person in people] == [None, None, at(-11)]
-
-
-def test_silent_coordinator_is_told_while_its_run_goes_on() -> None:
-    silent = PresenceRow(PresenceKind.SERVER, "server", "running", at(-60))
-    assert summarize(snapshot(RunRows(RUN), silent)).silent_since == at(-60)
-    over = RunRows(replace(RUN, state=RunState.FINISHED))
-    assert summarize(snapshot(over, silent)).silent_since is None
-
-
-def test_no_run_is_one_sentence() -> None:
-    board = summarize(snapshot(None))
-    assert board.headline is None
-    assert board.empty_text == ("The coordinator starts one with: fl-server --config configs/demo.toml")
-
-
-def test_newest_events_come_first_and_few() -> None:
-    events = tuple(EventRow("round", f"event {i}", occurred_at=at(i)) for i in range(20))
-    shown = summarize(replace(snapshot(None), events=events)).events
-    assert [line.text for line in shown] == [f"event {i}" for i in range(19, 7, -1)]
-
-
-def test_numbers_without_a_value_are_dashes() -> None:
-    assert (number_text(None), count_text(None)) == (DASH, DASH)
-    assert (number_text(0.0), count_text(0)) == ("0.000", "0")
