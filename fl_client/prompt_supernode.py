@@ -6,6 +6,7 @@ offers no setting for it. Only the sleeping of that one module is changed; it is
 
 import os
 import time
+import traceback
 import types
 
 from flwr.supercore.app_utils import start_parent_process_monitor
@@ -26,4 +27,9 @@ if __name__ == "__main__":
     vars(start_client_internal)["time"] = prompt_time
     wait_shortly_for_weights()
     start_parent_process_monitor(os.getppid())
-    flower_supernode()
+    try:
+        flower_supernode()
+    except Exception:  # noqa: BLE001 - the edge of a process
+        traceback.print_exc()
+    finally:
+        os._exit(0)  # Flower leaves a thread running, which would make a lost link look alive for good

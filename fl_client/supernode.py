@@ -9,7 +9,7 @@ from typing import Self
 
 from fl_core.processes import end_child, find_free_port, flower_environment, start_child
 
-GIVE_UP_AFTER_S = 10
+GIVE_UP_AFTER_S = 5
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ import logging
 import sys
 import traceback
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import click
 import typer
+from dotenv import load_dotenv
 
 from fl_core.errors import FedLunaError
 
@@ -16,7 +18,11 @@ OUR_PACKAGES = ("luna16", "fl_core", "fl_store", "fl_client", "fl_server", "fl_m
 
 
 def run_command(app: typer.Typer) -> NoReturn:
-    """Run a console command to its exit code; a known error is one line on stderr."""
+    """Run a console command to its exit code; a known error is one line on stderr.
+
+    Settings and secrets in ``.env`` in the working folder become part of the environment, which wins.
+    """
+    load_dotenv(Path(".env"))
     try:
         code = app(standalone_mode=False)
     except click.Abort:

@@ -110,7 +110,7 @@ def _close(store: Store, run_id: str, state: RunState, reason: str) -> RunRow:
 
 def _write_report(run_id: str, home: Path, path: Path) -> None:
     """Let the monitor's program draw the report, as it draws the same figures live."""
-    command = [sys.executable, "-m", "fl_monitor.cli", "report", run_id, str(path), "--home", str(home)]
+    command = [sys.executable, "-m", "fl_monitor", "report", run_id, str(path), "--home", str(home)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=REPORT_TIMEOUT_S, check=False)
     if done.returncode != 0:
         logger.warning("There is no report of run %s: %s", run_id, done.stderr.strip().rpartition("\n")[2])

@@ -1,0 +1,357 @@
+"""The real thing: coordinator, hospitals and monitor as processes, started by their public commands."""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from fl_core.processes import find_free_port
+from fl_store.base import RowT
+from fl_store.connect import open_store
+from fl_store.rows import (
+    FEDERATION,
+    CheckpointRow,
+    EventRow,
+    Metric,
+    MetricRow,
+    RoundRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    SiteRow,
+)
+
+pytestmark = pytest.mark.slow
+
+COMMANDS = Path(sys.executable).parent
+RUN_TIMEOUT_S = 240
+START_TIMEOUT_S = 90
+
+
+@dataclass
+class Workplace:
+    """A coordinator's machine with hospitals beside it; every process started here is ended here."""
+
+    folder: Path
+    scans: Path
+    fleet_port: int = field(default_factory=find_free_port)
+    control_port: int = field(default_factory=find_free_port)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "home"
+
+    def write_config(self, *, rounds: int = 2, min_sites: int = 2, wait_for_sites_s: float = 120) -> Path:
+        path = self.folder / "run.toml"
+        path.write_text(
+            f"[federation]\nrounds = {rounds}\nmin_sites = {min_sites}\n"
+            f"wait_for_sites_s = {wait_for_sites_s}\n"
+            f"[server]\nfleet_port = {self.fleet_port}\ncontrol_port = {self.control_port}\n"
+            "[data]\npatch_size_vox = 16\n[training]\nepochs = 1\n"
+        )
+        return path
+
+    def start(
+        self, *command: str, home: Path | None = None, typed: str | None = None
+    ) -> subprocess.Popen[str]:
+        environment = os.environ | {"FEDLUNA_HOME": str(home or self.home), "OMP_NUM_THREADS": "1"}
+        with (self.folder / f"{command[0]}-{len(self.started)}.log").open("w") as log:
+            process = subprocess.Popen(
+                [str(COMMANDS / command[0]), *command[1:]],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.PIPE if typed else None,
+                text=True,
+                cwd=self.folder,
+            )
+        if process.stdin:
+            process.stdin.write(f"{typed}\n")
+            process.stdin.close()
+        self.started.append(process)
+        return process
+
+    def start_server(self, **settings: Any) -> subprocess.Popen[str]:
+        return self.start("fl-server", "--config", str(self.write_config(**settings)))
+
+    def start_site(
+        self, name: str, subset: int, *, home: Path | None = None, scans: Path | None = None
+    ) -> subprocess.Popen[str]:
+        address = f"127.0.0.1:{self.fleet_port}"
+        options = ("--site", name, "--subset", str(subset), "--server", address)
+        return self.start("fl-client", *options, "--data-root", str(scans or self.scans), home=home)
+
+    def printed(self, process: subprocess.Popen[str]) -> str:
+        number = self.started.index(process)
+        (log,) = self.folder.glob(f"*-{number}.log")
+        return log.read_text()
+
+    def wait_for_line(self, process: subprocess.Popen[str], words: str) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while words not in self.printed(process):
+            assert time.monotonic() < deadline, f"never said {words!r}: {self.printed(process)}"
+            assert process.poll() is None, f"ended: {self.printed(process)}"
+            time.sleep(0.1)
+
+    def rows(self, row_type: type[RowT], **where: Any) -> list[RowT]:
+        with contextlib.closing(open_store(self.home)) as store:
+            return store.get(row_type, **where)
+
+    def processes(self) -> list[psutil.Process]:
+        """Every living process that works for this folder, whoever started it."""
+        return [process for process in psutil.process_iter() if str(self.folder) in _home_of(process)]
+
+
+def _home_of(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("FEDLUNA_HOME", "")
+    except psutil.Error:
+        return ""
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("luna16") / "phantom"
+    command = [str(COMMANDS / "luna16"), "phantom", str(folder), "--sites", "2", "--scans-per-site", "3"]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, scans: Path) -> Iterator[Workplace]:
+    place = Workplace(tmp_path, scans)
+    yield place
+    for process in place.processes():
+        process.kill()
+    for started in place.started:
+        started.wait()
+
+
+def interrupt(process: subprocess.Popen[str]) -> int:
+    """Press Ctrl-C and return the exit code."""
+    process.send_signal(signal.SIGINT)
+    return process.wait(20)
+
+
+def is_eventually(fact: Callable[[], bool], timeout_s: float = 15) -> bool:
+    deadline = time.monotonic() + timeout_s
+    while not fact():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> None:
+    server = workplace.start_server()
+    sites = [workplace.start_site("north", 0), workplace.start_site("south", 1)]
+
+    assert server.wait(RUN_TIMEOUT_S) == 0, workplace.printed(server)
+
+    (run,) = workplace.rows(RunRow)
+    assert run.state is RunState.FINISHED
+    assert [row.round_no for row in workplace.rows(RoundRow) if row.ended_at] == [1, 2]
+    parts = workplace.rows(SiteRoundRow)
+    assert {(part.round_no, part.site) for part in parts} == {
+        (1, "north"),
+        (1, "south"),
+        (2, "north"),
+        (2, "south"),
+    }
+    assert all(part.state is SiteRoundState.DONE and part.bytes_up > 3_500_000 for part in parts)
+    assert {row.site: row.num_validation_scans for row in workplace.rows(SiteRow)} == {"north": 1, "south": 1}
+    check_numbers_add_up(workplace.rows(MetricRow, round_no=2))
+    check_run_folder(workplace.home / "runs" / run.run_id, workplace.rows(CheckpointRow))
+    assert not find_series_uids(workplace, scans)
+    assert [interrupt(site) for site in sites] == [130, 130]
+    assert is_eventually(lambda: not workplace.processes()), workplace.processes()
+
+
+def check_numbers_add_up(rows: list[MetricRow]) -> None:
+    """The federation's counts are those of the sites together, and its scores are probabilities."""
+    value = {(row.site, row.metric): row for row in rows}
+    for metric in Metric:
+        federation = value[FEDERATION, metric]
+        sites = [value[site, metric] for site in ("north", "south")]
+        assert federation.num_examples == sum(row.num_examples or 0 for row in sites)
+        assert federation.value is not None
+    train_losses = [value[site, Metric.TRAIN_LOSS] for site in ("north", "south")]
+    mean = sum(row.value * row.num_examples for row in train_losses if row.value and row.num_examples)
+    num_examples = value[FEDERATION, Metric.TRAIN_LOSS].num_examples
+    assert value[FEDERATION, Metric.TRAIN_LOSS].value == pytest.approx(mean / (num_examples or 0))
+    assert 0 <= (value[FEDERATION, Metric.AUC].value or -1) <= 1
+
+
+def check_run_folder(folder: Path, checkpoints: list[CheckpointRow]) -> None:
+    assert {row.kind for row in checkpoints} == {"last", "best"}
+    for row in checkpoints:
+        content = (folder / row.file_name).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == row.sha256
+    history = json.loads((folder / "history.json").read_text())
+    assert [part["round_no"] for part in history["rounds"]] == [1, 2]
+    assert set(history["rounds"][0]["sites"]) == {"north", "south"}
+    assert "Plotly" in (folder / "report.html").read_text()
+    assert not list(folder.glob("*.partial"))
+
+
+def find_series_uids(workplace: Workplace, scans: Path) -> list[str]:
+    """Name the texts of coordinator and sites that hold a scan's UID."""
+    uids = (scans / "seriesuids.csv").read_text().split()
+    texts = [*workplace.folder.glob("*.log"), *workplace.home.rglob("*.log")]
+    texts += [*workplace.home.rglob("*.json"), *workplace.home.rglob("*.html"), workplace.home / "fedluna.db"]
+    return [text.name for text in texts if any(uid.encode() in text.read_bytes() for uid in uids)]
+
+
+@pytest.mark.browser
+def test_the_monitor_shows_the_charts_of_a_real_run(workplace: Workplace, browser: Any) -> None:
+    server = workplace.start_server()
+    workplace.start_site("north", 0)
+    workplace.start_site("south", 1)
+    add_login = ("users", "add", "coordinator", "--role", "server", "--password-stdin")
+    assert workplace.start("fl-server", *add_login, typed="correct horse battery").wait(60) == 0
+    port = find_free_port()
+    workplace.start("fl-monitor", "--port", str(port))
+    page = browser.new_page()
+    assert is_eventually(lambda: is_up(page, f"http://127.0.0.1:{port}"), 60)
+
+    page.get_by_label("User", exact=True).fill("coordinator")
+    page.get_by_label("Password", exact=True).fill("correct horse battery")
+    page.get_by_role("button", name="Sign in").click()
+    page.locator(".js-plotly-plot").nth(3).wait_for(timeout=RUN_TIMEOUT_S * 1000)
+    assert server.wait(RUN_TIMEOUT_S) == 0, workplace.printed(server)
+
+    page.get_by_text(re.compile("finished", re.IGNORECASE)).first.wait_for(timeout=15_000)
+    rounds = "() => Math.max(...document.querySelector('.js-plotly-plot').data.flatMap(line => line.x))"
+    assert is_eventually(lambda: page.evaluate(rounds) == 2)
+    names = "() => document.querySelector('.js-plotly-plot').data.map(line => line.name).join()"
+    assert {"north", "south"} <= set(page.evaluate(names).split(","))
+
+
+def is_up(page: Any, url: str) -> bool:
+    from playwright.sync_api import Error
+
+    try:
+        page.goto(url)
+    except Error:
+        return False
+    return True
+
+
+def test_ctrl_c_stops_the_coordinator_and_all_it_started(workplace: Workplace) -> None:
+    server = workplace.start_server()
+    workplace.wait_for_line(server, "Waiting for 2 sites")
+
+    assert interrupt(server) == 130
+
+    assert is_eventually(lambda: not workplace.processes()), workplace.processes()
+    (run,) = workplace.rows(RunRow)
+    assert run.state is RunState.STOPPED
+    assert "Traceback" not in workplace.printed(server)
+
+
+def test_ctrl_c_in_the_middle_of_a_round_leaves_no_process(workplace: Workplace) -> None:
+    server = workplace.start_server(rounds=100, min_sites=1)
+    site = workplace.start_site("north", 0)
+    workplace.wait_for_line(site, "round 1")
+
+    assert interrupt(server) == 130
+    assert interrupt(site) == 130
+
+    assert is_eventually(lambda: not workplace.processes()), workplace.processes()
+    (run,) = workplace.rows(RunRow)
+    assert run.state is RunState.STOPPED
+
+
+def test_a_site_joins_the_next_run_by_itself(workplace: Workplace) -> None:
+    site = workplace.start_site("north", 0)
+    workplace.wait_for_line(site, "No coordinator at")
+    for _ in range(2):
+        server = workplace.start_server(rounds=1, min_sites=1)
+        assert server.wait(RUN_TIMEOUT_S) == 0, workplace.printed(server)
+    workplace.wait_for_line(site, "The link to the coordinator has ended")
+
+    assert [run.state for run in workplace.rows(RunRow)] == [RunState.FINISHED, RunState.FINISHED]
+    assert [part.site for part in workplace.rows(SiteRoundRow)] == ["north", "north"]
+
+
+def test_a_name_that_a_live_site_has_is_refused(workplace: Workplace) -> None:
+    server = workplace.start_server(rounds=1)
+    first = workplace.start_site("north", 0)
+    workplace.wait_for_line(first, "Found the coordinator")
+    assert is_eventually(lambda: bool(workplace.rows(SiteRow)), 60)
+
+    second = workplace.start_site("north", 1, home=workplace.folder / "elsewhere")
+
+    assert second.wait(60) == 2
+    assert "A connected site has the name 'north' already." in workplace.printed(second)
+    assert first.poll() is None
+    assert server.poll() is None
+    kinds = [event.kind for event in workplace.rows(EventRow)]
+    assert "site_refused" in kinds
+
+
+def test_too_few_sites_end_the_run_with_one_line(workplace: Workplace) -> None:
+    server = workplace.start_server(min_sites=2, wait_for_sites_s=2)
+
+    assert server.wait(60) == 1
+
+    last = workplace.printed(server).strip().splitlines()[-1]
+    assert "Waited 2 s for 2 sites; ready were: none." in last
+    (run,) = workplace.rows(RunRow)
+    assert run.state is RunState.FAILED
+
+
+def test_a_taken_port_is_refused(workplace: Workplace) -> None:
+    import socket
+
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", workplace.fleet_port))
+        holder.listen()
+        server = workplace.start_server()
+        assert server.wait(60) == 2
+
+    (line,) = workplace.printed(server).strip().splitlines()
+    assert f"Cannot listen on 127.0.0.1:{workplace.fleet_port}" in line
+
+
+def test_a_truncated_scan_is_one_line_without_its_uid(workplace: Workplace, tmp_path: Path) -> None:
+    import shutil
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(workplace.scans, damaged)
+    raw = next((damaged / "subset0").glob("*.raw"))
+    raw.write_bytes(raw.read_bytes()[:1000])
+
+    site = workplace.start_site("north", 0, scans=damaged)
+
+    assert site.wait(60) == 2
+    (line,) = workplace.printed(site).strip().splitlines()
+    assert line.startswith("Site 'north': subset0")
+    assert raw.stem not in line
+
+
+def test_the_demo_runs_to_its_end(workplace: Workplace) -> None:
+    options = ("--rounds", "1", "--sites", "2", "--scans-per-site", "3", "--no-monitor", "--exit-when-done")
+    folder = workplace.folder / "demo"
+    demo = workplace.start("fl-demo", *options, "--folder", str(folder), "--port", str(workplace.fleet_port))
+
+    assert demo.wait(RUN_TIMEOUT_S) == 0, workplace.printed(demo)
+
+    (run,) = open_store(folder / "home").get(RunRow)
+    assert run.state is RunState.FINISHED
+    assert str(folder / "home" / "runs" / run.run_id / "report.html") in workplace.printed(demo)
+    assert is_eventually(lambda: not workplace.processes()), workplace.processes()
