@@ -102,7 +102,7 @@ def _line(
         name=label_of(site) + suffix,
         mode="lines+markers",
         line={"color": color_of(site, ranks), "width": 3.5 if is_federation else 1.75, "dash": dash},
-        marker={"size": 7 if is_federation else 6, "symbol": _symbol_of(site, ranks)},
+        marker={"size": 7 if is_federation else 6, "symbol": _symbol_of(site, ranks), "maxdisplayed": 25},
         hovertemplate="%{y:.3f}",
         meta={"site": site},
     )
@@ -117,8 +117,11 @@ def _seconds_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     figure.update_layout(barmode="overlay", bargap=0, hovermode="closest")
     figure.update_yaxes(title="Time (s)", rangemode="tozero")
     if shown:
-        figure.update_xaxes(range=[shown[0].round_no - 0.5, max(shown[-1].round_no, 5) + 0.5])
+        first, last = shown[0].round_no, max(shown[-1].round_no, 5)
+        figure.update_xaxes(range=[first - 0.5, last + 0.5], dtick=_tick_step(last - first + 1))
     note = "From below: training (full), evaluation (striped), waiting for the others (outline)."
+    if len(rows.rounds) > ROUNDS_TIMED:
+        note += f" The last {ROUNDS_TIMED} rounds."
     return Chart("seconds", "Seconds per site and round", note, describe_seconds(rows), figure)
 
 
@@ -138,7 +141,8 @@ def _seconds_bars(rows: RunRows, ranks: SiteRanks, site: str, shown: Iterable[Ro
                 base=[sum(seconds or 0.0 for seconds in part[:index]) for part in parts],
                 name=f"{site}, {name}",
                 marker=_bar_look(color_of(site, ranks), look),
-                hovertemplate=f"{site}, {name}, round %{{x}}: %{{y:.1f}} s<extra></extra>",
+                customdata=[part[index] for part in parts],
+                hovertemplate=f"{site}, {name}, round %{{x}}: %{{customdata:.1f}} s<extra></extra>",
                 meta={"site": site},
                 **place,
             )
@@ -175,6 +179,7 @@ def _froc_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     figure.update_xaxes(
         title="False positives per scan (1/scan)",
         type="log",
+        unifiedhovertitle={"text": "%{x} false positives per scan"},
         range=[math.log10(rates[0]) - 0.05, math.log10(rates[-1]) + 0.05],
         tickvals=rates,
         ticktext=["1/8", "1/4", "1/2", "1", "2", "4", "8"],
@@ -206,21 +211,30 @@ def _froc_line(rows: RunRows, ranks: SiteRanks, site: str, round_no: int | None)
 
 
 def _empty_figure(rows: RunRows) -> go.Figure:
-    last = rows.rounds[-1].round_no if rows.rounds else 0
+    last = max(rows.rounds[-1].round_no, 5)
     figure = go.Figure()
     figure.update_layout(
         template=None,
         uirevision=rows.run.run_id,
         showlegend=False,
         hovermode="x unified",
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
         xaxis={
             "title": "Round (number)",
-            "range": [0.5, max(last, 5) + 0.5],
-            "dtick": math.ceil(max(last, 5) / 10),
+            "range": [0.5, last + 0.5],
+            "dtick": _tick_step(last),
+            "unifiedhovertitle": {"text": "Round %{x}"},
         },
     )
     return figure
+
+
+def _tick_step(num_rounds: int) -> int:
+    """Return a round step that gives ten ticks or fewer."""
+    return next(step for step in _TICK_STEPS if num_rounds <= 10 * step)
+
+
+_TICK_STEPS = [factor * int(10**power) for power in range(9) for factor in (1, 2, 5)]
 
 
 def _floor(rows: RunRows, metric: Metric, lowest: float) -> float:

@@ -109,6 +109,19 @@ def test_seconds_of_a_finished_round_add_up_to_it(rows: RunRows) -> None:
     assert waiting.base[0] + waiting.y[0] == pytest.approx(5.0)
 
 
+def test_hover_tells_the_seconds_of_the_part_and_not_the_height_of_the_stack(rows: RunRows) -> None:
+    bar = traces(charts(rows)["seconds"])["north, evaluation"]
+    assert bar.customdata[0] == 0.4
+    assert "%{customdata:.1f} s" in bar.hovertemplate
+
+
+@pytest.mark.parametrize(("num_rounds", "step"), [(3, 1), (10, 1), (11, 2), (60, 10), (200, 20), (1000, 100)])
+def test_rounds_are_ticked_in_round_steps(rows: RunRows, num_rounds: int, step: int) -> None:
+    last = replace(rows.rounds[-1], round_no=num_rounds)
+    chart = charts(replace(rows, rounds=(*rows.rounds, last)))["auc"]
+    assert chart.figure.layout.xaxis.dtick == step
+
+
 def test_waiting_is_not_known_before_the_round_is_over(rows: RunRows) -> None:
     assert traces(charts(rows)["seconds"])["east, waiting"].y[2] is None
 

@@ -8,6 +8,8 @@ function plotlyOptions() {
     displayModeBar: isTouch() ? false : 'hover',
     modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
     responsive: true,
+    showSendToCloud: false, // plotly.js would send the data to its maker's server
+    plotlyServerURL: '',
   };
 }
 

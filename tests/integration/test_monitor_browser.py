@@ -79,6 +79,14 @@ def test_login_shows_the_run_and_the_console_stays_clean(url: str, visit: Visit)
     assert visitor.errors == []
 
 
+def test_charts_offer_no_way_to_send_data_elsewhere(url: str, visit: Visit) -> None:
+    tab = visit(url).sign_in("anna", PASSWORD)
+    wait_for_charts(tab)
+    buttons = tab.locator("[data-chart=auc] .modebar-btn").all()
+    titles = [button.get_attribute("data-title") for button in buttons]
+    assert titles == ["Download plot as a PNG", "Zoom", "Pan", "Zoom in", "Zoom out", "Reset axes"]
+
+
 def test_reply_shows_during_the_round_without_reload(url: str, visit: Visit, rehearsal: Any) -> None:
     tab = visit(url).sign_in("anna", PASSWORD)
     wait_for_charts(tab)
