@@ -21,13 +21,14 @@ from luna16.config import (
     read_table,
 )
 
-SITE_NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,31}$"
+SITE_NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
+HOST_NAME_PATTERN = r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*"
 DEFAULT_SERVER = "127.0.0.1:9092"
 
 
 def check_site_name(name: str) -> str:
     """Return ``name`` if a site can have it, or else raise ConfigError."""
-    if not re.match(SITE_NAME_PATTERN, name):
+    if not re.fullmatch(SITE_NAME_PATTERN, name):
         raise ConfigError(
             f"Site name {name[:40]!r} is not accepted: 1 to 32 of a-z, 0-9 and '-', such as 'north'."
         )
@@ -45,19 +46,21 @@ def _check_loopback(host: str) -> str:
 
 def _is_loopback(host: str) -> bool:
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.IPv4Address(host).is_loopback
     except ValueError:
         return False
 
 
 def _check_address(address: str) -> str:
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    is_port = re.fullmatch("[0-9]{1,5}", port) and 0 < int(port) < 65536
+    if not is_port or not re.fullmatch(HOST_NAME_PATTERN, host):
         raise ValueError(f"is {address!r}, expected HOST:PORT, such as {DEFAULT_SERVER}")
     return address
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LoopbackHost = Annotated[str, AfterValidator(_check_loopback)]
 ServerAddress = Annotated[str, AfterValidator(_check_address)]
 SiteName = Annotated[str, AfterValidator(check_site_name)]
@@ -68,8 +71,8 @@ class FederationConfig(Settings):
 
     rounds: PositiveInt = 20
     min_sites: PositiveInt = 2
-    wait_for_sites_s: Annotated[float, Field(gt=0)] = 3600.0
-    round_timeout_s: Annotated[float, Field(gt=0)] = 3600.0
+    wait_for_sites_s: Seconds = 3600.0
+    round_timeout_s: Seconds = 3600.0
 
 
 class ServerConfig(Settings):
@@ -123,6 +126,8 @@ def load_table(path: Path) -> dict[str, Any]:
         return read_table(path)
     except (ValueError, FileNotFoundError) as error:
         raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
 
 
 def parse_settings(table: dict[str, Any], model: type[SettingsT], *, source: str) -> SettingsT:
