@@ -31,6 +31,8 @@ CONFIG = "config"
 METRICS = "metrics"
 NUM_EXAMPLES = "num-examples"
 
+MAX_REASON_LENGTH = 300
+
 Weights = Mapping[str, npt.NDArray[Any]]
 """A model's weights by the name of the tensor."""
 
@@ -74,7 +76,7 @@ class EvaluateReply:
 
 def pack_weights(weights: Weights) -> ArrayRecord:
     """Pack a model as one array of bytes."""
-    content = save({name: np.ascontiguousarray(tensor) for name, tensor in weights.items()})
+    content = save({name: np.asarray(tensor, order="C") for name, tensor in weights.items()})
     return ArrayRecord({WEIGHTS: Array(np.frombuffer(content, dtype=np.uint8))})
 
 
@@ -82,7 +84,7 @@ def unpack_weights(content: RecordDict) -> dict[str, npt.NDArray[Any]]:
     """Return the model in a message; MessageError if there is none or it is damaged."""
     try:
         return load(content.array_records[ARRAYS][WEIGHTS].numpy().tobytes())
-    except (KeyError, SafetensorError) as error:
+    except (KeyError, TypeError, ValueError, SafetensorError) as error:  # missing, or in another form
         raise MessageError("The message holds no whole model.") from error
 
 
@@ -92,23 +94,26 @@ def pack_settings(settings: TaskSettings) -> ConfigRecord:
 
 
 def unpack_settings(content: RecordDict) -> TaskSettings:
-    """Return the settings of a task; ConfigError if they are not ours."""
-    table = json.loads(_word(content, "settings"))
+    """Return the settings of a task; MessageError or ConfigError if they are not ours."""
+    try:
+        table = json.loads(_word(content, "settings"))
+    except ValueError as error:
+        raise MessageError("The coordinator's task has settings that are not JSON.") from error
     return parse_settings(table, TaskSettings, source="the coordinator's task")
 
 
 def unpack_round_no(content: RecordDict) -> int:
-    """Return the number of the round that a task belongs to."""
-    round_no = content.config_records[CONFIG]["server-round"]
+    """Return the number of the round that a task belongs to; MessageError if it has none."""
+    round_no = _find(content.config_records, CONFIG, "server-round")
     if not isinstance(round_no, int):
         raise MessageError(f"The coordinator's task has round {round_no!r}, expected a whole number.")
     return round_no
 
 
 def content_of(reply: Message) -> RecordDict:
-    """Return what a site answered; MessageError with its reason if its task failed."""
+    """Return what a site answered; MessageError with its reason, made one line, if its task failed."""
     if reply.has_error():
-        raise MessageError(reply.error.reason or "The site gave no reason.")
+        raise MessageError(_make_one_line(reply.error.reason or "The site gave no reason."))
     return reply.content
 
 
@@ -176,7 +181,7 @@ def pack_evaluate_reply(reply: EvaluateReply) -> RecordDict:
 
 
 def unpack_evaluate_reply(content: RecordDict) -> EvaluateReply:
-    """Return a site's counts; MessageError if one is missing, negative or not finite."""
+    """Return a site's counts; MessageError if one is missing, negative, not finite or impossible."""
     counts = EvalCounts(
         num_scans=_count(content, "num_scans"),
         num_nodules=_count(content, "num_nodules"),
@@ -187,6 +192,8 @@ def unpack_evaluate_reply(content: RecordDict) -> EvaluateReply:
         nodules_hit=_bins(content, "nodules_hit"),
         false_positives=_bins(content, "false_positives"),
     )
+    if (num_hit := int(counts.nodules_hit.sum())) > counts.num_nodules:
+        raise MessageError(f"The message says {num_hit} nodules were hit of {counts.num_nodules}.")
     return EvaluateReply(counts=counts, evaluate_s=_number(content, "evaluate_s"))
 
 
@@ -197,32 +204,43 @@ def count_bytes(content: RecordDict) -> int:
     return weights + 8 * numbers
 
 
+def _make_one_line(text: str) -> str:
+    """Return what may be shown of a text from outside: no line breaks or control codes, and not long."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_REASON_LENGTH])
+
+
+def _find(records: Mapping[str, Mapping[str, Any]], key: str, name: str) -> Any:
+    """Return a value of a record, or None if it or the record is missing."""
+    return records[key].get(name) if key in records else None
+
+
 def _word(content: RecordDict, name: str) -> str:
-    record = content.config_records.get(CONFIG)
-    value = record.get(name) if record else None
+    value = _find(content.config_records, CONFIG, name)
     if not isinstance(value, str):
         raise MessageError(f"The message holds no text '{name}'.")
     return value
 
 
 def _number(content: RecordDict, name: str) -> float:
-    record = content.metric_records.get(METRICS)
-    value = record.get(name) if record else None
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        raise MessageError(f"The message says {name} is {value!r}, expected a finite number.")
+    value = _find(content.metric_records, METRICS, name)
+    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise MessageError(f"The message says {name} is {_show(value)}, expected a finite number from 0.")
     return float(value)
 
 
 def _count(content: RecordDict, name: str) -> int:
     value = _number(content, name)
-    if value < 0 or value != int(value):
+    if value != int(value):
         raise MessageError(f"The message says {name} is {value}, expected a whole number from 0.")
     return int(value)
 
 
 def _bins(content: RecordDict, name: str) -> IntArray:
-    record = content.metric_records.get(METRICS)
-    value = np.asarray(record.get(name) if record else None)
+    value = np.asarray(_find(content.metric_records, METRICS, name))
     if value.shape != (NUM_SCORE_BINS,) or value.dtype != np.int64 or value.min() < 0:
         raise MessageError(f"The message's {name} is not {NUM_SCORE_BINS} counts from 0.")
     return value
+
+
+def _show(value: object) -> str:
+    return "missing" if value is None else "a list" if isinstance(value, list) else repr(value)

@@ -177,3 +177,12 @@ class Rehearsal:
 @pytest.fixture
 def rehearsal(store: SqliteStore) -> Rehearsal:
     return Rehearsal(store)
+
+
+@pytest.fixture
+def flower_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give this process the ids that Flower writes on every new message."""
+    from flwr.supercore.task_identity import TaskIdentity
+
+    for name in ("_task_id", "_run_id", "_node_id"):
+        monkeypatch.setattr(TaskIdentity, name, 1)

@@ -1,0 +1,127 @@
+"""Flower's Grid in memory, and sites that answer it, for tests of what the coordinator does."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from flwr.app import Error, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+from fl_core import messages
+from fl_core.messages import EvaluateReply, JoinReply, PrepareReply, TrainReply, Weights
+from luna16.counts import EvalCounts, count_by_bin
+
+SUPERLINK_NODE_ID = 1
+
+Answer = RecordDict | Error | None
+Answerer = Callable[[Message], Answer]
+
+
+class FakeGrid(Grid):
+    """Gives each message to the answerer of its node at once; None is no answer.
+
+    Each pull returns one reply at most. As with Flower, an error comes from the SuperLink, and a node that
+    is not online gets no message.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nodes: dict[int, Answerer] = {}
+        self.sent: list[Message] = []
+        self.last_first = False
+        self._replies: list[Message] = []
+
+    def get_node_ids(self) -> Iterable[int]:
+        return list(self.nodes)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str | None]:  # type: ignore[override]
+        return [self._push(message) for message in messages]
+
+    def _push(self, message: Message) -> str | None:
+        answerer = self.nodes.get(message.metadata.dst_node_id)
+        if answerer is None:
+            return None
+        self.sent.append(message)
+        message.metadata.__dict__["_message_id"] = f"message-{len(self.sent)}"
+        answer = answerer(message)
+        if answer is not None:
+            reply = Message(answer, reply_to=message)
+            if reply.has_error():
+                reply.metadata.__dict__["_src_node_id"] = SUPERLINK_NODE_ID
+            self._replies.append(reply)
+        return message.metadata.message_id
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        wanted = [reply for reply in self._replies if reply.metadata.reply_to_message_id in set(message_ids)]
+        found = wanted[-1:] if self.last_first else wanted[:1]
+        self._replies = [reply for reply in self._replies if reply not in found]
+        return found
+
+    def types_sent_to(self, node_id: int) -> list[str]:
+        return [m.metadata.message_type for m in self.sent if m.metadata.dst_node_id == node_id]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        raise NotImplementedError
+
+    def create_message(self, *_: object) -> Message:
+        raise NotImplementedError
+
+    def set_run(self, run: Run) -> None:
+        raise NotImplementedError
+
+    @property
+    def run(self) -> Run:
+        raise NotImplementedError
+
+
+@dataclass
+class FakeSite:
+    """Answers as a site does, with an update and counts that a test chooses.
+
+    ``instead`` holds what it answers to a type of message in place of that.
+    """
+
+    name: str
+    instance: str = "first"
+    weights: Weights = field(default_factory=dict)
+    num_examples: int = 100
+    loss: float = 0.5
+    logits_of_nodules: tuple[float, ...] = (1.0, 2.0)
+    logits_of_others: tuple[float, ...] = (-1.0, -2.0)
+    instead: dict[str, Answer] = field(default_factory=dict)
+
+    def __call__(self, message: Message) -> Answer:
+        message_type = message.metadata.message_type
+        if message_type in self.instead:
+            return self.instead[message_type]
+        match message_type:
+            case messages.JOIN:
+                return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
+            case messages.PREPARE:
+                return messages.pack_prepare_reply(PrepareReply(7, 2))
+            case "train":
+                return messages.pack_train_reply(
+                    TrainReply(self.weights, self.num_examples, self.loss, train_s=1.5)
+                )
+            case "evaluate":
+                return messages.pack_evaluate_reply(EvaluateReply(self.counts, evaluate_s=0.5))
+            case _:
+                return RecordDict()
+
+    @property
+    def counts(self) -> EvalCounts:
+        """Counts of two scans in which every nodule was hit and nothing else marked."""
+        nodules, others = (
+            count_by_bin(np.array(logits)) for logits in (self.logits_of_nodules, self.logits_of_others)
+        )
+        return EvalCounts(
+            num_scans=2,
+            num_nodules=len(self.logits_of_nodules),
+            positive_loss_sum=1.0,
+            negative_loss_sum=1.0,
+            positives=nodules,
+            negatives=others,
+            nodules_hit=nodules,
+            false_positives=others,
+        )

@@ -1,0 +1,252 @@
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
+from safetensors.numpy import save
+
+from fl_core import messages
+from fl_core.config import TaskSettings
+from fl_core.errors import ConfigError, MessageError
+from fl_core.messages import EvaluateReply, JoinReply, PrepareReply, TrainReply
+from luna16.config import DataConfig, TrainingConfig
+from luna16.counts import NUM_SCORE_BINS, EvalCounts
+
+WEIGHTS = {
+    "layer.weight": np.array([[0.1, -2.5e-38], [3.4e38, -0.0]], dtype=np.float32),
+    "layer.steps": np.array(7, dtype=np.int64),
+}
+UPDATE = TrainReply(WEIGHTS, num_examples=120, loss=0.25, train_s=1.5)
+
+
+def bins(**counts: int) -> np.ndarray:
+    """Return counts for bins named like ``bin_7``."""
+    array = np.zeros(NUM_SCORE_BINS, dtype=np.int64)
+    for name, count in counts.items():
+        array[int(name.removeprefix("bin_"))] = count
+    return array
+
+
+COUNTS = EvalCounts(
+    num_scans=3,
+    num_nodules=5,
+    positive_loss_sum=1.25,
+    negative_loss_sum=30.5,
+    positives=bins(bin_7=4, bin_1999=1),
+    negatives=bins(bin_0=400),
+    nodules_hit=bins(bin_7=4),
+    false_positives=bins(bin_0=9, bin_3=2),
+)
+
+
+def as_received(content: RecordDict) -> RecordDict:
+    """Take the content through the bytes that Flower sends, as far as one object goes."""
+    records: dict[str, Any] = {}
+    for name, record in content.items():
+        children = {child.object_id: child for child in (record.children or {}).values()}
+        records[name] = type(record).inflate(record.deflate(), children or None)
+    return RecordDict(records)
+
+
+def evaluation_with(**changes: Any) -> RecordDict:
+    """Return a sound evaluation in which some numbers are others, or missing where None."""
+    content = messages.pack_evaluate_reply(EvaluateReply(COUNTS, evaluate_s=0.5))
+    metrics = {**content.metric_records[messages.METRICS], **changes}
+    given = {name: value for name, value in metrics.items() if value is not None}
+    return RecordDict({messages.METRICS: MetricRecord(given)})
+
+
+def weights_of(data: bytes, *, name: str = messages.WEIGHTS) -> RecordDict:
+    array = Array(np.frombuffer(data, dtype=np.uint8))
+    return RecordDict({messages.ARRAYS: ArrayRecord({name: array})})
+
+
+def test_weights_arrive_bit_for_bit() -> None:
+    content = as_received(RecordDict({messages.ARRAYS: messages.pack_weights(WEIGHTS)}))
+    arrived = messages.unpack_weights(content)
+    assert arrived.keys() == WEIGHTS.keys()
+    for name, tensor in WEIGHTS.items():
+        assert arrived[name].dtype == tensor.dtype
+        assert arrived[name].shape == tensor.shape
+        assert arrived[name].tobytes() == tensor.tobytes()
+
+
+def test_weights_in_columns_arrive_in_order() -> None:
+    transposed = np.arange(6, dtype=np.float32).reshape(2, 3).T
+    content = RecordDict({messages.ARRAYS: messages.pack_weights({"w": transposed})})
+    np.testing.assert_array_equal(messages.unpack_weights(content)["w"], transposed)
+
+
+def test_a_model_is_one_array_however_many_tensors_it_has() -> None:
+    assert list(messages.pack_weights(WEIGHTS)) == ["safetensors"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        RecordDict(),
+        weights_of(save(dict(WEIGHTS)), name="other"),
+        weights_of(b""),
+        weights_of(save(dict(WEIGHTS))[:-1]),
+        weights_of(b"\xff" * 64),
+        weights_of(
+            b"\x3b\0\0\0\0\0\0\0" + b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}    ' + b"\0\0"
+        ),
+        RecordDict(
+            {messages.ARRAYS: ArrayRecord({messages.WEIGHTS: Array("uint8", (3,), "numpy.ndarray", b"abc")})}
+        ),
+        RecordDict({messages.ARRAYS: ArrayRecord({messages.WEIGHTS: Array("uint8", (3,), "other", b"abc")})}),
+    ],
+    ids=["none", "other name", "empty", "cut off", "noise", "bfloat16", "pickle", "other form"],
+)
+def test_damaged_weights_are_refused(content: RecordDict) -> None:
+    with pytest.raises(MessageError, match="holds no whole model"):
+        messages.unpack_weights(content)
+
+
+def test_settings_arrive_as_they_were() -> None:
+    settings = TaskSettings(data=DataConfig(patch_size_vox=24), training=TrainingConfig(learning_rate=1e-4))
+    content = RecordDict({messages.CONFIG: messages.pack_settings(settings)})
+    assert messages.unpack_settings(as_received(content)) == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "words"),
+    [
+        (None, MessageError, "no text 'settings'"),
+        ("{", MessageError, "settings that are not JSON"),
+        ("[]", ConfigError, "the coordinator's task"),
+        (json.dumps({"training": {"epochs": 0}}), ConfigError, r"training\.epochs is 0"),
+        (json.dumps({"code": "import os"}), ConfigError, "unknown key 'code'"),
+    ],
+)
+def test_settings_that_are_not_ours_are_refused(
+    settings: str | None, kind: type[Exception], words: str
+) -> None:
+    record = ConfigRecord({} if settings is None else {"settings": settings})
+    with pytest.raises(kind, match=words):
+        messages.unpack_settings(RecordDict({messages.CONFIG: record}))
+
+
+def test_round_number_is_the_one_that_flower_adds() -> None:
+    content = RecordDict({messages.CONFIG: ConfigRecord({"server-round": 3})})
+    assert messages.unpack_round_no(content) == 3
+
+
+@pytest.mark.parametrize("records", [{}, {messages.CONFIG: ConfigRecord({"server-round": "3"})}])
+def test_task_without_a_round_number_is_refused(records: dict[str, Any]) -> None:
+    with pytest.raises(MessageError, match=r"round .* expected a whole number"):
+        messages.unpack_round_no(RecordDict(records))
+
+
+def test_join_and_refusal_arrive_as_they_were() -> None:
+    who = JoinReply(site="north", instance="abc", version="0.1.0")
+    assert messages.unpack_join_reply(as_received(messages.pack_join_reply(who))) == who
+    assert messages.unpack_refusal(as_received(messages.pack_refusal("Full."))) == "Full."
+
+
+@pytest.mark.parametrize("name", ["site", "instance", "version"])
+def test_join_reply_without_a_part_names_it(name: str) -> None:
+    content = messages.pack_join_reply(JoinReply("north", "abc", "0.1.0"))
+    content.config_records[messages.CONFIG][name] = 7
+    with pytest.raises(MessageError, match=f"no text '{name}'"):
+        messages.unpack_join_reply(content)
+
+
+def test_prepare_reply_arrives_as_it_was() -> None:
+    reply = PrepareReply(num_train_scans=7, num_validation_scans=0)
+    assert messages.unpack_prepare_reply(as_received(messages.pack_prepare_reply(reply))) == reply
+
+
+def test_update_arrives_as_it_was() -> None:
+    arrived = messages.unpack_train_reply(as_received(messages.pack_train_reply(UPDATE)))
+    assert (arrived.num_examples, arrived.loss, arrived.train_s) == (120, 0.25, 1.5)
+    np.testing.assert_array_equal(arrived.weights["layer.weight"], WEIGHTS["layer.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("num-examples", -15),
+        ("num-examples", 1.5),
+        ("num-examples", float("nan")),
+        ("num-examples", [1]),
+        ("loss", float("nan")),
+        ("loss", float("inf")),
+        ("loss", -0.1),
+        ("train_s", -1.0),
+        ("train_s", None),
+    ],
+)
+def test_bad_number_of_an_update_is_refused_by_name(name: str, value: Any) -> None:
+    content = messages.pack_train_reply(UPDATE)
+    record = content.metric_records[messages.METRICS]
+    if value is None:
+        del record[name]
+    else:
+        record[name] = value
+    with pytest.raises(MessageError, match=f"The message says {name} is .*, expected"):
+        messages.unpack_train_reply(content)
+
+
+def test_counts_arrive_as_they_were() -> None:
+    content = as_received(messages.pack_evaluate_reply(EvaluateReply(COUNTS, evaluate_s=0.5)))
+    arrived = messages.unpack_evaluate_reply(content)
+    assert arrived.evaluate_s == 0.5
+    for field in dataclasses.fields(EvalCounts):
+        np.testing.assert_array_equal(getattr(arrived.counts, field.name), getattr(COUNTS, field.name))
+
+
+@pytest.mark.parametrize("name", ["num_scans", "num_nodules", "positive_loss_sum", "negative_loss_sum"])
+@pytest.mark.parametrize("value", [None, -1, float("nan"), [1]])
+def test_bad_number_of_an_evaluation_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(MessageError, match=f"The message says {name} is"):
+        messages.unpack_evaluate_reply(evaluation_with(**{name: value}))
+
+
+@pytest.mark.parametrize("name", ["positives", "negatives", "nodules_hit", "false_positives"])
+@pytest.mark.parametrize(
+    "value",
+    [None, 1, [1] * (NUM_SCORE_BINS - 1), [1.0] * NUM_SCORE_BINS, [-1] + [0] * (NUM_SCORE_BINS - 1), []],
+    ids=["missing", "one number", "too short", "not whole", "negative", "empty"],
+)
+def test_bad_bins_are_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(MessageError, match=f"The message's {name} is not 2000 counts from 0"):
+        messages.unpack_evaluate_reply(evaluation_with(**{name: value}))
+
+
+def test_more_hits_than_nodules_are_refused() -> None:
+    with pytest.raises(MessageError, match="4 nodules were hit of 3"):
+        messages.unpack_evaluate_reply(evaluation_with(num_nodules=3))
+
+
+def test_bytes_are_those_of_weights_and_numbers() -> None:
+    content = RecordDict({"a": ArrayRecord({"w": Array("uint8", (4,), "raw", b"1234")})})
+    assert messages.count_bytes(content) == 4
+    content["m"] = MetricRecord({"loss": 0.5, "bins": [1, 2, 3]})
+    assert messages.count_bytes(content) == 4 + 8 + 24
+
+
+@pytest.fixture
+def task(flower_identity: None) -> Message:
+    return Message(RecordDict(), dst_node_id=5, message_type="train")
+
+
+def test_answer_of_a_task_that_went_well_is_its_content(task: Message) -> None:
+    content = RecordDict({"m": MetricRecord({"loss": 0.5})})
+    assert messages.content_of(Message(content, reply_to=task)) is content
+
+
+def test_reason_of_a_failed_task_is_one_line_of_bounded_length(task: Message) -> None:
+    reply = Message(Error(0, "first\nsecond\x1b[31m" + "x" * 1000), reply_to=task)
+    with pytest.raises(MessageError) as failure:
+        messages.content_of(reply)
+    assert str(failure.value).startswith("first second [31mxxx")
+    assert len(str(failure.value)) <= 300
+
+
+def test_failed_task_without_a_reason_says_so(task: Message) -> None:
+    with pytest.raises(MessageError, match="gave no reason"):
+        messages.content_of(Message(Error(0), reply_to=task))
