@@ -26,7 +26,7 @@ clientapp = "fl_client.client_app:none"
 """
 
 
-def build_bundle() -> Fab:
-    """Build the bundle, the same for every run."""
-    content, _metadata = build_fab_from_files({"pyproject.toml": PYPROJECT})
+def build_bundle(pyproject: bytes = PYPROJECT) -> Fab:
+    """Build a bundle that holds this file alone; by default, the one of every run."""
+    content, _metadata = build_fab_from_files({"pyproject.toml": pyproject})
     return Fab(hashlib.sha256(content).hexdigest(), content, {})

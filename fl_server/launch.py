@@ -14,6 +14,7 @@ from rich.live import Live
 
 from fl_core.config import RunConfig
 from fl_core.errors import RunFailedError
+from fl_server.bundle import build_bundle
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_server.superlink import SuperLink
 from fl_store.base import Store
@@ -38,7 +39,7 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
         _keep_config(config, folder)
         store.put([run])
         console.print(_welcome(config, run), highlight=False, soft_wrap=True)
-        link.submit()
+        link.submit(build_bundle())
         try:
             _watch(link, store, run.run_id, console)
         except KeyboardInterrupt:

@@ -15,12 +15,12 @@ from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
 from flwr.common.serde import fab_to_proto
 from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StopRunRequest
 from flwr.supercore.control import ControlHttpClient
+from flwr.supercore.fab import Fab
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
 from fl_core.config import ServerConfig
 from fl_core.errors import RunFailedError
 from fl_core.processes import check_port_is_free, end_child, flower_environment, start_child
-from fl_server.bundle import build_bundle
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.1
@@ -64,9 +64,9 @@ class SuperLink:
         self.control.close()
         end_child(self.process)
 
-    def submit(self) -> None:
-        """Start the run: the SuperLink starts our ServerApp in a process of its own."""
-        request = StartRunRequest(fab=fab_to_proto(build_bundle()), federation="")
+    def submit(self, bundle: Fab) -> None:
+        """Start the run: the SuperLink starts the bundle's ServerApp in a process of its own."""
+        request = StartRunRequest(fab=fab_to_proto(bundle), federation="")
         self.flower_run_id = self.control.StartRun(request).run_id
 
     def is_run_finished(self) -> bool:
