@@ -10,7 +10,7 @@ from fl_core.errors import AccountError
 from fl_store.base import Store
 from fl_store.rows import Role, UserRow, utc_now
 
-USER_NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+USER_NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
 MIN_PASSWORD_LENGTH = 10
 MAX_PASSWORD_BYTES = 72  # bcrypt reads no further
 BCRYPT_COST = 12
@@ -58,16 +58,20 @@ def check_password(store: Store, name: str, password: str) -> UserRow | None:
 
     An unknown name takes one bcrypt check too, so that time does not tell which names exist.
     """
-    user = find_user(store, name.strip().lower())
+    name = name.strip().lower()
+    user = find_user(store, name) if _is_name(name) else None
     password_hash = user.password_hash if user else _hash_of_nobody()
-    secret = password.encode()
+    secret = password.encode(errors="surrogatepass")
     is_right = len(secret) <= MAX_PASSWORD_BYTES and bcrypt.checkpw(secret, password_hash.encode())
     return user if user and is_right and not user.is_disabled else None
 
 
 def hash_password(password: str) -> str:
-    """Return the bcrypt hash; AccountError if the password is too short or too long."""
-    secret = password.encode()
+    """Return the bcrypt hash; AccountError if the password is too short, too long or no text."""
+    try:
+        secret = password.encode()
+    except UnicodeEncodeError as error:
+        raise AccountError("The password holds characters that are no text; choose another.") from error
     if len(password) < MIN_PASSWORD_LENGTH:
         raise AccountError(
             f"The password has {len(password)} characters, expected at least {MIN_PASSWORD_LENGTH}."
@@ -77,8 +81,12 @@ def hash_password(password: str) -> str:
     return bcrypt.hashpw(secret, bcrypt.gensalt(BCRYPT_COST)).decode()
 
 
+def _is_name(name: str) -> bool:
+    return re.fullmatch(USER_NAME_PATTERN, name) is not None
+
+
 def _check_name(name: str) -> None:
-    if not re.match(USER_NAME_PATTERN, name):
+    if not _is_name(name):
         raise AccountError(
             f"User name {name[:40]!r} is not accepted: 1 to 32 of a-z, 0-9, '.', '_' and '-', "
             "beginning with a letter or digit."
