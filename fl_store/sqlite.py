@@ -54,6 +54,7 @@ class SqliteStore:
 
     def _create_schema(self) -> None:
         with self._engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # another process may be making it too
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if found > SCHEMA_VERSION:
                 raise StoreError(
@@ -65,10 +66,10 @@ class SqliteStore:
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn a fault of the database or the disk into one line."""
+        """Turn a fault of the database, the disk or a value into one line."""
         try:
             yield
-        except sa.exc.DBAPIError as error:
+        except sa.exc.StatementError as error:
             raise StoreError(f"Cannot use the store {self._path}: {error.orig}.") from error
         except OSError as error:
             raise StoreError(f"Cannot use the store {self._path}: {error.strerror}.") from error

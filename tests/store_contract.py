@@ -1,0 +1,178 @@
+"""What every store promises; the tests of a store inherit ``StoreContract`` and give a ``store``."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from fl_core.errors import StoreError
+from fl_store.base import Store
+from fl_store.rows import (
+    CheckpointRow,
+    EventRow,
+    Metric,
+    MetricRow,
+    PresenceKind,
+    PresenceRow,
+    Role,
+    RoundRow,
+    Row,
+    RunRow,
+    RunState,
+    SessionRow,
+    SiteRoundRow,
+    SiteRoundState,
+    SiteRow,
+    UserRow,
+)
+
+NOON = datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+RUN = RunRow("r1", "Run", RunState.RUNNING, 5, {"data": {"hu_min": -1000}, "subsets": [1, 2]}, NOON)
+SITE_ROUND = SiteRoundRow("r1", 1, "north", SiteRoundState.TRAINED, NOON, NOON, train_s=1.25, bytes_up=2**40)
+METRIC = MetricRow("r1", 1, "north", Metric.AUC, 0.1 + 0.2, 120, NOON)
+PRESENCE = PresenceRow(PresenceKind.SITE, "north", "training", NOON)
+EVENT = EventRow("round", "Round 1 is over.", run_id="r1", occurred_at=NOON, event_id="e1")
+EVERY_KIND: list[Row] = [
+    SiteRow("north", str(2**63), 7, 2, NOON, NOON),
+    UserRow("anna", "hash", Role.CLIENT, "north", is_disabled=True, created_at=NOON, changed_at=NOON),
+    SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND),
+    RUN,
+    RoundRow("r1", 1, NOON, NOON + SECOND),
+    SITE_ROUND,
+    METRIC,
+    CheckpointRow("r1", "best", 1, "best.safetensors", "ab", 2**40, None, 0.5, NOON),
+    PRESENCE,
+    EVENT,
+]
+
+
+class StoreContract:
+    """Facts that hold for every store."""
+
+    @pytest.mark.parametrize("row", EVERY_KIND, ids=lambda row: type(row).__name__)
+    def test_row_comes_back_as_it_was(self, store: Store, row: Row) -> None:
+        store.put([row])
+        (found,) = store.get(type(row))
+        assert found == row
+        assert [type(value) for value in vars(found).values()] == [
+            type(value) for value in vars(row).values()
+        ]
+
+    @pytest.mark.parametrize("row", EVERY_KIND, ids=lambda row: type(row).__name__)
+    def test_replay_changes_nothing(self, store: Store, row: Row) -> None:
+        store.put([row])
+        store.put([row, row])
+        assert store.get(type(row)) == [row]
+
+    def test_new_store_is_empty(self, store: Store) -> None:
+        assert all(store.get(type(row)) == [] for row in EVERY_KIND)
+
+    def test_nothing_to_put_is_no_error(self, store: Store) -> None:
+        store.put([])
+
+    def test_row_with_a_known_key_replaces_the_one_before(self, store: Store) -> None:
+        store.put([RUN])
+        finished = replace(RUN, state=RunState.FINISHED, ended_at=NOON)
+        store.put([finished])
+        assert store.get(RunRow) == [finished]
+
+    def test_of_one_key_twice_in_a_put_the_last_counts(self, store: Store) -> None:
+        store.put([METRIC, replace(METRIC, value=0.5)])
+        assert [row.value for row in store.get(MetricRow)] == [0.5]
+
+    def test_undefined_metric_is_none(self, store: Store) -> None:
+        store.put([METRIC])
+        store.put([replace(METRIC, value=None, num_examples=None)])
+        assert [(row.value, row.num_examples) for row in store.get(MetricRow)] == [(None, None)]
+
+    def test_event_is_never_changed(self, store: Store) -> None:
+        store.put([EVENT])
+        store.put([replace(EVENT, text="Nothing happened.")])
+        assert store.get(EventRow) == [EVENT]
+
+    def test_presence_never_moves_back(self, store: Store) -> None:
+        store.put([PRESENCE])
+        store.put([replace(PRESENCE, state="ready", last_seen_at=NOON - SECOND)])
+        assert store.get(PresenceRow) == [PRESENCE]
+
+    def test_presence_moves_on(self, store: Store) -> None:
+        later = replace(PRESENCE, state="ready", last_seen_at=NOON + SECOND)
+        store.put([PRESENCE, later])
+        assert store.get(PresenceRow) == [later]
+
+    def test_presence_of_a_site_and_of_a_user_of_that_name_are_two(self, store: Store) -> None:
+        user = replace(PRESENCE, kind=PresenceKind.USER)
+        store.put([PRESENCE, user])
+        assert store.get(PresenceRow, kind=PresenceKind.USER) == [user]
+        assert len(store.get(PresenceRow, name="north")) == 2
+
+    @pytest.mark.parametrize(
+        "bad_row",
+        [
+            replace(SITE_ROUND, train_sent_at=None),
+            replace(METRIC, recorded_at=datetime(2026, 1, 1)),  # noqa: DTZ001 - to be refused
+            replace(RUN, state="resting"),
+        ],
+        ids=["missing value", "naive time", "unknown word"],
+    )
+    def test_put_keeps_all_rows_or_none(self, store: Store, bad_row: Row) -> None:
+        with pytest.raises(StoreError):
+            store.put([EVENT, PRESENCE, bad_row])
+        assert store.get(EventRow) == store.get(PresenceRow) == store.get(type(bad_row)) == []
+
+    def test_time_without_a_zone_is_refused_with_the_reason(self, store: Store) -> None:
+        naive = datetime(2026, 1, 1)  # noqa: DTZ001 - to be refused
+        with pytest.raises(StoreError, match="2026-01-01 00:00:00 has no time zone"):
+            store.put([replace(PRESENCE, last_seen_at=naive)])
+
+    def test_time_of_any_zone_comes_back_in_utc(self, store: Store) -> None:
+        there = NOON.astimezone(timezone(timedelta(hours=5, minutes=30)))
+        store.put([replace(PRESENCE, last_seen_at=there)])
+        (found,) = store.get(PresenceRow)
+        assert found.last_seen_at == NOON
+        assert found.last_seen_at.utcoffset() == timedelta(0)
+
+    def test_rows_are_found_by_the_value_of_their_columns(self, store: Store) -> None:
+        rows = [
+            replace(METRIC, round_no=round_no, site=site)
+            for round_no in (1, 2)
+            for site in ("north", "south")
+        ]
+        store.put(rows)
+        assert store.get(MetricRow, site="south", round_no=2) == [rows[3]]
+        assert store.get(MetricRow, site="north", metric=Metric.AUC) == [rows[0], rows[2]]
+        assert store.get(MetricRow, site="nowhere") == []
+
+    def test_rows_are_found_by_a_column_without_value(self, store: Store) -> None:
+        store.put([EVENT, replace(EVENT, event_id="e2", run_id=None)])
+        assert [row.event_id for row in store.get(EventRow, run_id=None)] == ["e2"]
+
+    def test_rows_come_oldest_first_however_they_were_put(self, store: Store) -> None:
+        times = [NOON + minutes * 60 * SECOND for minutes in (3, 1, 2)]
+        store.put([replace(EVENT, event_id=str(time), occurred_at=time) for time in times])
+        assert [row.occurred_at for row in store.get(EventRow)] == sorted(times)
+
+    def test_newest_keeps_the_last_oldest_first(self, store: Store) -> None:
+        store.put([replace(METRIC, round_no=round_no) for round_no in (10, 9, 2, 1)])
+        assert [row.round_no for row in store.get(MetricRow, newest=2)] == [9, 10]
+        assert [row.round_no for row in store.get(MetricRow, newest=99)] == [1, 2, 9, 10]
+
+    def test_several_thousand_rows_come_back(self, store: Store) -> None:
+        rows = [replace(METRIC, round_no=round_no) for round_no in range(2500)]
+        store.put(rows)
+        assert store.get(MetricRow) == rows
+
+    def test_threads_may_write_at_once(self, store: Store) -> None:
+        rows: list[Any] = [replace(METRIC, round_no=round_no) for round_no in range(40)]
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda row: store.put([row]), rows))
+        assert store.get(MetricRow) == rows
+
+    def test_words_of_others_are_data_not_commands(self, store: Store) -> None:
+        text = "Robert'); DROP TABLE events;-- \N{GREEK SMALL LETTER ALPHA}\n\0"
+        store.put([replace(EVENT, text=text)])
+        assert store.get(EventRow, text=text)[0].text == text

@@ -1,0 +1,107 @@
+import multiprocessing
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fl_core.errors import StoreError
+from fl_store.rows import EventRow, Row
+from fl_store.schema import SCHEMA_VERSION
+from fl_store.sqlite import SqliteStore
+from tests.store_contract import EVENT, EVERY_KIND, StoreContract
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "fedluna.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[SqliteStore]:
+    opened = SqliteStore(path)
+    yield opened
+    opened.close()
+
+
+class TestSqliteStore(StoreContract):
+    """SQLite keeps the contract."""
+
+
+def open_and_close(path: Path) -> None:
+    SqliteStore(path).close()
+
+
+def test_contract_has_a_sample_of_every_kind_of_row() -> None:
+    assert {type(row) for row in EVERY_KIND} == set(Row.__args__)
+
+
+def test_rows_are_there_when_the_file_is_opened_again(store: SqliteStore, path: Path) -> None:
+    store.put([EVENT])
+    store.close()
+    again = SqliteStore(path)
+    assert again.get(EventRow) == [EVENT]
+    again.close()
+
+
+def test_two_open_stores_see_each_others_rows(store: SqliteStore, path: Path) -> None:
+    other = SqliteStore(path)
+    store.put([EVENT])
+    assert other.get(EventRow) == [EVENT]
+    other.close()
+
+
+def test_processes_may_open_a_new_store_at_once(path: Path) -> None:
+    path.parent.mkdir()
+    starting = multiprocessing.get_context("fork")
+    for attempt in range(5):
+        children = [
+            starting.Process(target=open_and_close, args=(path.with_name(f"{attempt}.db"),)) for _ in range(4)
+        ]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join()
+        assert [child.exitcode for child in children] == [0] * 4
+
+
+def test_commit_is_on_disk_before_put_returns(store: SqliteStore) -> None:
+    with store._engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar_one() == 2  # FULL
+
+
+def test_store_of_a_newer_version_is_refused_with_one_line(path: Path) -> None:
+    open_and_close(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.close()
+    with pytest.raises(StoreError, match="written by a newer FedLuna; this one knows schema 1") as refusal:
+        SqliteStore(path)
+    assert "\n" not in str(refusal.value)
+
+
+def test_file_that_is_no_database_is_refused_with_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("Not a database. " * 100)
+    with pytest.raises(StoreError, match=r"Cannot use the store .*notes\.txt: file is not a database\."):
+        SqliteStore(path)
+
+
+def test_folder_that_is_a_file_is_refused_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("")
+    with pytest.raises(StoreError, match="Cannot use the store"):
+        SqliteStore(tmp_path / "home" / "fedluna.db")
+
+
+def test_locked_store_is_a_store_error(
+    store: SqliteStore, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fl_store.sqlite.BUSY_TIMEOUT_MS", 1)
+    impatient = SqliteStore(path)
+    with sqlite3.connect(path) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="database is locked"):
+            impatient.put([EVENT])
+    holder.close()
+    impatient.close()
