@@ -50,9 +50,9 @@ class ModelConfig(Settings):
 class TrainingConfig(Settings):
     """One site's work in one round."""
 
-    epochs: Annotated[int, Field(ge=1, le=100)] = 2
+    epochs: Annotated[int, Field(ge=1, le=100)] = 3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 2e-3
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     negatives_per_positive: Annotated[float, Field(gt=0, le=1000)] = 3.0
     seed: Seed = 0
