@@ -142,5 +142,5 @@ def test_new_password_replaces_the_old_and_is_dated(store: Store) -> None:
 
 
 def test_password_of_an_unknown_user_is_refused(store: Store) -> None:
-    with pytest.raises(AccountError, match="There is no user 'bob'. `fl-server users list` shows all"):
+    with pytest.raises(AccountError, match=r"There is no user 'bob'\. `fl-server users list` shows all"):
         set_password(store, "bob", PASSWORD)
