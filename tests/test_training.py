@@ -45,6 +45,7 @@ def weights_after(round_no: int, **settings) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+@pytest.mark.slow
 def test_loss_falls_below_that_of_guessing() -> None:
     model = build_model(ModelConfig())
     losses = [train(model, round_no=round_no, epochs=4).loss for round_no in range(3)]
