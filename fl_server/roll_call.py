@@ -42,11 +42,10 @@ class RollCall:
         """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``."""
         give_up_at = time.monotonic() + timeout_s
         self.call()
-        while len(list(self._grid.get_node_ids())) < num_sites:
+        while len(ready := self._ready_sites()) < num_sites:
             if time.monotonic() > give_up_at:
-                ready = ", ".join(sorted(site for site, member in self._members.items() if member.is_ready))
                 raise RunFailedError(
-                    f"Waited {timeout_s:.0f} s for {num_sites} sites; ready were: {ready or 'none'}. "
+                    f"Waited {timeout_s:.0f} s for {num_sites} sites; ready were: {', '.join(ready) or 'none'}. "
                     "Start more sites, or lower min_sites in [federation]."
                 )
             self._grid.rest()
@@ -75,6 +74,9 @@ class RollCall:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
 
+    def _ready_sites(self) -> list[str]:
+        return sorted(self._names[node_id] for node_id in self._grid.get_node_ids())
+
     def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
         self._met.add(node_id)
         message = Message(content, dst_node_id=node_id, message_type=message_type)
@@ -89,7 +91,7 @@ class RollCall:
             if site is None:
                 self._admit(node_id, messages.unpack_join_reply(content))
             else:
-                self._make_ready(site, messages.unpack_prepare_reply(content))
+                self._make_ready(node_id, messages.unpack_prepare_reply(content))
         except MessageError as error:
             self._recorder.keep_event("site_failed", f"Site '{site or 'unknown'}' cannot join: {error}", site)
 
@@ -109,12 +111,15 @@ class RollCall:
         self._recorder.keep_event("site_joined", f"Site '{who.site}' has joined and prepares.", who.site)
         self._ask(node_id, messages.PREPARE, self._prepare)
 
-    def _make_ready(self, site: str, data: PrepareReply) -> None:
+    def _make_ready(self, node_id: int, data: PrepareReply) -> None:
+        site = self._names[node_id]
         member = self._members[site]
+        if member.node_id != node_id:
+            return  # the site has come back with a new node, which is still to answer
         member.is_ready = True
         now = utc_now()
         self._recorder.keep_site(
-            SiteRow(site, str(member.node_id), data.num_train_scans, data.num_validation_scans, now, now)
+            SiteRow(site, str(node_id), data.num_train_scans, data.num_validation_scans, now, now)
         )
         self._recorder.keep_event(
             "site_ready",

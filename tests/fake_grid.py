@@ -46,11 +46,18 @@ class FakeGrid(Grid):
         message.metadata.__dict__["_message_id"] = f"message-{len(self.sent)}"
         answer = answerer(message)
         if answer is not None:
-            reply = Message(answer, reply_to=message)
-            if reply.has_error():
-                reply.metadata.__dict__["_src_node_id"] = SUPERLINK_NODE_ID
-            self._replies.append(reply)
+            self._reply(message, answer)
         return message.metadata.message_id
+
+    def _reply(self, message: Message, answer: RecordDict | Error) -> None:
+        reply = Message(answer, reply_to=message)
+        if reply.has_error():
+            reply.metadata.__dict__["_src_node_id"] = SUPERLINK_NODE_ID
+        self._replies.append(reply)
+
+    def answer_late(self, node_id: int, answer: RecordDict | Error) -> None:
+        """Answer the last message that a node was sent, which it had left without an answer."""
+        self._reply([m for m in self.sent if m.metadata.dst_node_id == node_id][-1], answer)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
         wanted = [reply for reply in self._replies if reply.metadata.reply_to_message_id in set(message_ids)]

@@ -1,0 +1,215 @@
+import pytest
+from flwr.app import Error, RecordDict
+
+from fl_core import messages
+from fl_core.config import TaskSettings
+from fl_core.errors import RunFailedError
+from fl_core.messages import PrepareReply
+from fl_server import grid as grid_module
+from fl_server.grid import PromptGrid
+from fl_server.recorder import Recorder
+from fl_server.roll_call import RollCall
+from fl_store.rows import EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
+from fl_store.sqlite import SqliteStore
+from luna16.config import DataConfig
+from tests.fake_grid import FakeGrid, FakeSite
+
+SETTINGS = TaskSettings(data=DataConfig(patch_size_vox=24))
+
+
+@pytest.fixture
+def flower(flower_identity: None, monkeypatch: pytest.MonkeyPatch) -> FakeGrid:
+    monkeypatch.setattr(grid_module, "POLL_S", 0.001)
+    return FakeGrid()
+
+
+@pytest.fixture
+def grid(flower: FakeGrid) -> PromptGrid:
+    return PromptGrid(flower)
+
+
+@pytest.fixture
+def roll_call(grid: PromptGrid, store: SqliteStore) -> RollCall:
+    run = RunRow("r1", "Run", RunState.WAITING, 5, {}, utc_now())
+    return RollCall(grid, Recorder(store, run), SETTINGS)
+
+
+def call_all(roll_call: RollCall, times: int = 9) -> None:
+    """Call often enough that every answer of a few sites is taken in."""
+    for _ in range(times):
+        roll_call.call()
+
+
+def events(store: SqliteStore, kind: str) -> list[str]:
+    return [row.text for row in store.get(EventRow, kind=kind)]
+
+
+def presence(store: SqliteStore) -> dict[str, str]:
+    return {row.name: row.state for row in store.get(PresenceRow)}
+
+
+def test_site_joins_prepares_and_is_used(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north")}
+    call_all(roll_call)
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.PREPARE]
+    assert list(grid.get_node_ids()) == [5]
+    assert roll_call.site_of(5) == "north"
+    (site,) = store.get(SiteRow)
+    assert (site.site, site.node_id, site.num_train_scans, site.num_validation_scans) == ("north", "5", 7, 2)
+    assert events(store, "site_ready") == ["Site 'north' is ready: 7 scans to train on, 2 to validate on."]
+
+
+def test_site_is_told_how_to_cut_its_patches(flower: FakeGrid, roll_call: RollCall) -> None:
+    flower.nodes = {5: FakeSite("north")}
+    call_all(roll_call)
+    assert messages.unpack_settings(flower.sent[-1].content) == SETTINGS
+
+
+def test_site_is_used_only_after_it_has_prepared(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: None})}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == []
+    assert presence(store) == {"server": "waiting for sites", "north": "preparing"}
+
+
+def test_name_that_another_live_site_holds_is_refused(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", instance="first")}
+    call_all(roll_call)
+    flower.nodes[6] = FakeSite("north", instance="second")
+    call_all(roll_call)
+    assert flower.types_sent_to(6) == [messages.JOIN, messages.REFUSE]
+    reason = messages.unpack_refusal(flower.sent[-1].content)
+    assert reason == "A connected site has the name 'north' already. Choose another."
+    assert list(grid.get_node_ids()) == [5]
+    assert events(store, "site_refused") == [f"A node was refused: {reason}"]
+
+
+def test_name_of_a_site_that_has_gone_is_free(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall
+) -> None:
+    flower.nodes = {5: FakeSite("north", instance="first")}
+    call_all(roll_call)
+    flower.nodes = {6: FakeSite("north", instance="second")}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == [6]
+
+
+def test_site_that_comes_back_replaces_its_old_node(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north")}
+    call_all(roll_call)
+    flower.nodes[6] = FakeSite("north")  # Flower believes the old node to live for a minute
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == [6]
+    assert roll_call.site_of(5) == roll_call.site_of(6) == "north"
+    assert [row.node_id for row in store.get(SiteRow)] == ["6"]
+
+
+def test_time_of_the_first_visit_is_kept(flower: FakeGrid, roll_call: RollCall, store: SqliteStore) -> None:
+    flower.nodes = {5: FakeSite("north")}
+    call_all(roll_call)
+    (first,) = store.get(SiteRow)
+    flower.nodes = {6: FakeSite("north")}
+    call_all(roll_call)
+    (again,) = store.get(SiteRow)
+    assert again.first_seen_at == first.first_seen_at
+    assert again.joined_at > first.joined_at
+
+
+def test_answer_of_an_old_node_does_not_make_the_new_one_ready(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall
+) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: None})}
+    call_all(roll_call)
+    flower.nodes[6] = FakeSite("north", instead={messages.PREPARE: None})
+    call_all(roll_call)
+    flower.answer_late(node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2)))
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == []
+
+
+@pytest.mark.parametrize("name", ["North", "*", "../../etc", "a" * 10_000])
+def test_site_with_an_impossible_name_is_refused_with_the_rule(
+    name: str, flower: FakeGrid, grid: PromptGrid, roll_call: RollCall
+) -> None:
+    flower.nodes = {5: FakeSite(name)}
+    call_all(roll_call)
+    reason = messages.unpack_refusal(flower.sent[-1].content)
+    assert "is not accepted: 1 to 32 of a-z, 0-9 and '-'" in reason
+    assert len(reason) < 200
+    assert list(grid.get_node_ids()) == []
+
+
+@pytest.mark.parametrize("answer", [RecordDict(), Error(0, "boom")])
+def test_node_that_does_not_say_who_it_is_is_left_out(
+    answer: RecordDict | Error, flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.JOIN: answer}), 6: FakeSite("south")}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == [6]
+    (text,) = events(store, "site_failed")
+    assert text.startswith("Site 'unknown' cannot join: ")
+
+
+def test_site_whose_data_cannot_be_used_is_named(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: Error(0, "No scans.")})}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == []
+    assert events(store, "site_failed") == ["Site 'north' cannot join: No scans."]
+
+
+def test_site_that_is_not_connected_is_not_shown_as_present(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north")}
+    call_all(roll_call)
+    before = presence(store)
+    seen_at = {row.name: row.last_seen_at for row in store.get(PresenceRow)}
+    flower.nodes = {}
+    call_all(roll_call)
+    after = {row.name: row.last_seen_at for row in store.get(PresenceRow)}
+    assert before == {"server": "waiting for sites", "north": "ready"}
+    assert after["north"] == seen_at["north"]
+    assert after["server"] > seen_at["server"]
+
+
+def test_each_node_is_asked_once(flower: FakeGrid, roll_call: RollCall) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.JOIN: None})}
+    call_all(roll_call)
+    assert flower.types_sent_to(5) == [messages.JOIN]
+
+
+def test_waiting_ends_when_enough_sites_are_ready(flower: FakeGrid, roll_call: RollCall) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    roll_call.wait_for(2, timeout_s=20)
+
+
+@pytest.mark.parametrize(
+    ("names", "ready"), [((), "none"), (("south", "north"), "north, south")], ids=["none", "two"]
+)
+def test_waiting_too_long_tells_who_was_there_and_what_to_do(
+    names: tuple[str, ...], ready: str, flower: FakeGrid, roll_call: RollCall
+) -> None:
+    flower.nodes = {5 + i: FakeSite(name) for i, name in enumerate(names)}
+    with pytest.raises(RunFailedError) as failure:
+        roll_call.wait_for(3, timeout_s=0.2)
+    assert str(failure.value) == (
+        f"Waited 0 s for 3 sites; ready were: {ready}. Start more sites, or lower min_sites in [federation]."
+    )
+
+
+def test_site_that_has_gone_does_not_count_as_ready(flower: FakeGrid, roll_call: RollCall) -> None:
+    flower.nodes = {5: FakeSite("north")}
+    call_all(roll_call)
+    flower.nodes = {}
+    with pytest.raises(RunFailedError, match="ready were: none"):
+        roll_call.wait_for(1, timeout_s=0.05)
