@@ -38,6 +38,10 @@ class SiteDisplay:
         now = datetime.now().astimezone()
         self._console.print(f"[dim]{now:%H:%M:%S}[/dim]  {text}", highlight=False, soft_wrap=True)
 
+    def rest(self) -> None:
+        """Show that the next task is waited for."""
+        self.show("waiting for the coordinator")
+
     def show(self, work: str) -> OnStep:
         """Show what goes on now; call the result with the steps done and the steps in all."""
         self._progress.reset(self._task, description=work, total=None, steps="")

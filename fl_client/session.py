@@ -68,7 +68,7 @@ def take_part(config: SiteConfig, folder: Path, console: Console) -> None:
 def _serve(worker: Worker, server: str, folder: Path, display: SiteDisplay, end: EndOfSession) -> None:
     with SuperNode.start(server, folder) as link:
         display.say(f"Found the coordinator at {server}; waiting for its tasks (Ctrl-C leaves)")
-        display.show("waiting for the coordinator")
+        display.rest()
         worker.serve(link.runtime_address, lambda: link.is_alive and end.is_open)
         if not end.is_open:
             time.sleep(LAST_WORDS_S)

@@ -54,6 +54,7 @@ class Site:
             f"round {round_no}  trained on {result.num_examples} patches in {result.seconds:.1f} s, "
             f"loss {result.loss:.3f}"
         )
+        self._display.rest()
         return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, result
 
     def evaluate(self, weights: Weights, settings: TaskSettings, round_no: int) -> EvalCounts:
@@ -69,6 +70,7 @@ class Site:
             f"round {round_no}  evaluated on {counts.num_scans} scans, "
             f"AUC here {_show(own.auc)}, CPM here {_show(own.cpm)}"
         )
+        self._display.rest()
         return counts
 
     def _load_shard(self, config: DataConfig) -> Shard:

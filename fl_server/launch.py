@@ -18,7 +18,7 @@ from fl_server.bundle import build_bundle
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_server.superlink import SuperLink
 from fl_store.base import Store
-from fl_store.rows import RunRow, RunState, utc_now
+from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -101,11 +101,13 @@ def _watch(link: SuperLink, store: Store, run_id: str, console: Console) -> None
 
 
 def _close(store: Store, run_id: str, state: RunState, reason: str) -> RunRow:
-    """Return the run as it ended; if its ServerApp left it open, close it with ``state`` and ``reason``."""
+    """Return the run as it ended; what its ServerApp left open is closed, the run with ``state``."""
     (run,) = store.get(RunRow, run_id=run_id)
     if not run.state.is_over:
         run = replace(run, state=state, reason=reason, ended_at=utc_now())
         store.put([run])
+    cut_off = [row for row in store.get(SiteRoundRow, run_id=run_id) if not row.state.is_over]
+    store.put([replace(row, state=SiteRoundState.STOPPED) for row in cut_off])
     return run
 
 

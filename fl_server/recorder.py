@@ -3,8 +3,9 @@
 Training never waits for a database: a row that cannot be kept is logged as lost, and the run goes on.
 """
 
+import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,6 +50,7 @@ class Recorder:
         ended_at = utc_now() if state.is_over else None
         self._run = replace(self._run, state=state, ended_at=ended_at, reason=reason)
         self._put(self._run)
+        self.keep_event("run", f"The run is {state}: {reason}" if reason else f"The run is {state}.")
 
     def keep_event(self, kind: str, text: str, site: str | None = None) -> None:
         """Write that something happened."""
@@ -63,9 +65,10 @@ class Recorder:
         self._put(server, *sites)
 
     def keep_site(self, site: SiteRow) -> None:
-        """Write a site that takes part from now on."""
-        known = self._store.get(SiteRow, site=site.site)
-        self._put(replace(site, first_seen_at=known[0].first_seen_at) if known else site)
+        """Write a site that takes part from now on; the time of its first visit stays."""
+        with _losing("1 row is"):
+            known = self._store.get(SiteRow, site=site.site)
+            self._store.put([replace(site, first_seen_at=known[0].first_seen_at) if known else site])
 
     def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
         """Write which model files there are."""
@@ -132,10 +135,15 @@ class Recorder:
         loss = self._metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
         self._round = replace(self._round, ended_at=utc_now())
         self._put(loss, *self._score_metrics(FEDERATION, pooled, counts), self._round)
+        numbers = ", ".join(f"{name} {value:.3f}" for name, value in _key_figures(pooled))
+        self.keep_event("round_ended", f"Round {self._round.round_no} is over: {numbers or 'no scores'}.")
 
-    def make_history(self) -> dict[str, Any]:
-        """Return the run so far as one JSON document."""
-        return make_history(self._store, self._run.run_id)
+    def make_history(self) -> dict[str, Any] | None:
+        """Return the run so far as one JSON document, or None if the store cannot be read."""
+        history = None
+        with _losing("the history is"):
+            history = make_history(self._store, self._run.run_id)
+        return history
 
     def site_round_states(self) -> dict[str, str]:
         """Return where each site of the current round is, in words."""
@@ -163,7 +171,19 @@ class Recorder:
         )
 
     def _put(self, *rows: Row) -> None:
-        try:
+        with _losing(f"{len(rows)} rows are"):
             self._store.put(rows)
-        except StoreError as error:
-            logger.error("%d rows are lost: %s", len(rows), error)  # noqa: TRY400 - one line is enough
+
+
+@contextlib.contextmanager
+def _losing(what: str) -> Iterator[None]:
+    """Let the run go on when the store fails: what was to be kept is logged as lost."""
+    try:
+        yield
+    except StoreError as error:
+        logger.error("%s lost: %s", what, error)  # noqa: TRY400 - one line is enough
+
+
+def _key_figures(pooled: Score) -> list[tuple[str, float]]:
+    figures = (("pooled AUC", pooled.auc), ("CPM", pooled.cpm))
+    return [(name, value) for name, value in figures if value is not None]

@@ -45,8 +45,8 @@ class RollCall:
         while len(ready := self._ready_sites()) < num_sites:
             if time.monotonic() > give_up_at:
                 raise RunFailedError(
-                    f"Waited {timeout_s:.0f} s for {num_sites} sites; ready were: {', '.join(ready) or 'none'}. "
-                    "Start more sites, or lower min_sites in [federation]."
+                    f"Waited {timeout_s:.0f} s for {num_sites} sites; "
+                    f"ready were: {', '.join(ready) or 'none'}. Start more sites, or lower min_sites in [federation]."
                 )
             self._grid.rest()
             self.call()

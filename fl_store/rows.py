@@ -63,6 +63,17 @@ class SiteRoundState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     LATE = "no answer"
+    STOPPED = "stopped"
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether nothing more is to come from the site in this round."""
+        return self in {
+            SiteRoundState.DONE,
+            SiteRoundState.FAILED,
+            SiteRoundState.LATE,
+            SiteRoundState.STOPPED,
+        }
 
 
 class Role(StrEnum):

@@ -1,6 +1,7 @@
 """The embedded store: SQLite in WAL mode, every commit on disk before ``put`` returns."""
 
 import contextlib
+import fcntl
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from fl_core.errors import StoreError
 from fl_store.base import RowT
-from fl_store.rows import EventRow, PresenceRow, Row
+from fl_store.rows import EventRow, PresenceRow, Row, SessionRow
 from fl_store.schema import ORDERED_BY, SCHEMA_VERSION, TABLES, metadata
 
 FILE_NAME = "fedluna.db"
@@ -30,7 +31,8 @@ class SqliteStore:
         sa.event.listen(self._engine, "connect", _set_pragmas)
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._create_schema()
+            with _alone(path.with_suffix(".lock")):
+                self._create_schema()
 
     def put(self, rows: Sequence[Row]) -> None:
         """Keep all rows or none, in one transaction."""
@@ -45,7 +47,10 @@ class SqliteStore:
         query = sa.select(table).where(*(table.c[name] == value for name, value in where.items()))
         query = query.order_by(*(column.desc() for column in order)).limit(newest)
         with self._explained(), self._engine.connect() as connection:
-            found = connection.execute(query).mappings().all()
+            try:
+                found = connection.execute(query).mappings().all()
+            except ValueError as error:  # a word that none of our enums has
+                raise StoreError(f"{self._path}, table {table.name}: {error}.") from error
         return [row_type(**row) for row in reversed(found)]
 
     def close(self) -> None:
@@ -54,7 +59,6 @@ class SqliteStore:
 
     def _create_schema(self) -> None:
         with self._engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")  # another process may be making it too
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if found > SCHEMA_VERSION:
                 raise StoreError(
@@ -75,6 +79,14 @@ class SqliteStore:
             raise StoreError(f"Cannot use the store {self._path}: {error.strerror}.") from error
 
 
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time make a new file: the switch to WAL does not wait for another's lock."""
+    with path.open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
     connection.execute("PRAGMA journal_mode = WAL")
@@ -87,6 +99,10 @@ def _upsert(row_type: type[Row]) -> Insert:
     if row_type is EventRow:
         return query.on_conflict_do_nothing()
     keys = table.primary_key.columns
-    replaced = {column.name: query.excluded[column.name] for column in table.c if column.name not in keys}
+    replaced: dict[str, sa.ColumnElement[Any]] = {
+        column.name: query.excluded[column.name] for column in table.c if column.name not in keys
+    }
+    if row_type is SessionRow:  # a session that was ended stays so, whoever writes it last
+        replaced["ended_at"] = sa.func.coalesce(table.c.ended_at, query.excluded.ended_at)
     is_newer = table.c.last_seen_at <= query.excluded.last_seen_at if row_type is PresenceRow else None
     return query.on_conflict_do_update(index_elements=list(keys), set_=replaced, where=is_newer)

@@ -35,11 +35,12 @@ RUN = RunRow("r1", "Run", RunState.RUNNING, 5, {"data": {"hu_min": -1000}, "subs
 SITE_ROUND = SiteRoundRow("r1", 1, "north", SiteRoundState.TRAINED, NOON, NOON, train_s=1.25, bytes_up=2**40)
 METRIC = MetricRow("r1", 1, "north", Metric.AUC, 0.1 + 0.2, 120, NOON)
 PRESENCE = PresenceRow(PresenceKind.SITE, "north", "training", NOON)
+SESSION = SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND)
 EVENT = EventRow("round", "Round 1 is over.", run_id="r1", occurred_at=NOON, event_id="e1")
 EVERY_KIND: list[Row] = [
     SiteRow("north", str(2**63), 7, 2, NOON, NOON),
     UserRow("anna", "hash", Role.CLIENT, "north", is_disabled=True, created_at=NOON, changed_at=NOON),
-    SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND),
+    SESSION,
     RUN,
     RoundRow("r1", 1, NOON, NOON + SECOND),
     SITE_ROUND,
@@ -93,6 +94,11 @@ class StoreContract:
         store.put([EVENT])
         store.put([replace(EVENT, text="Nothing happened.")])
         assert store.get(EventRow) == [EVENT]
+
+    def test_session_that_was_ended_stays_ended(self, store: Store) -> None:
+        store.put([replace(SESSION, ended_at=NOON)])
+        store.put([replace(SESSION, ended_at=None)])
+        assert store.get(SessionRow)[0].ended_at == NOON
 
     def test_presence_never_moves_back(self, store: Store) -> None:
         store.put([PRESENCE])

@@ -1,3 +1,4 @@
+import contextlib
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
@@ -6,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from fl_core.errors import StoreError
-from fl_store.rows import EventRow, Row
+from fl_store.rows import EventRow, Row, RunRow
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.sqlite import SqliteStore
-from tests.store_contract import EVENT, EVERY_KIND, StoreContract
+from tests.store_contract import EVENT, EVERY_KIND, RUN, StoreContract
 
 
 @pytest.fixture
@@ -105,3 +106,12 @@ def test_locked_store_is_a_store_error(
             impatient.put([EVENT])
     holder.close()
     impatient.close()
+
+
+def test_word_of_a_newer_version_is_a_store_error(store: SqliteStore, path: Path) -> None:
+    store.put([RUN])
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("UPDATE runs SET state = 'dreaming'")
+        other.commit()
+    with pytest.raises(StoreError, match="table runs: 'dreaming' is not a valid RunState"):
+        store.get(RunRow)
