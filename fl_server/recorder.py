@@ -3,9 +3,8 @@
 Training never waits for a database: a row that cannot be kept is logged as lost, and the run goes on.
 """
 
-import contextlib
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -66,9 +65,12 @@ class Recorder:
 
     def keep_site(self, site: SiteRow) -> None:
         """Write a site that takes part from now on; the time of its first visit stays."""
-        with _losing("1 row is"):
+        try:
             known = self._store.get(SiteRow, site=site.site)
-            self._store.put([replace(site, first_seen_at=known[0].first_seen_at) if known else site])
+        except StoreError as error:
+            _tell_loss("1 row", error)
+            return
+        self._put(replace(site, first_seen_at=known[0].first_seen_at) if known else site)
 
     def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
         """Write which model files there are."""
@@ -140,10 +142,11 @@ class Recorder:
 
     def make_history(self) -> dict[str, Any] | None:
         """Return the run so far as one JSON document, or None if the store cannot be read."""
-        history = None
-        with _losing("the history is"):
-            history = make_history(self._store, self._run.run_id)
-        return history
+        try:
+            return make_history(self._store, self._run.run_id)
+        except StoreError as error:
+            _tell_loss("The history", error)
+            return None
 
     def site_round_states(self) -> dict[str, str]:
         """Return where each site of the current round is, in words."""
@@ -171,17 +174,14 @@ class Recorder:
         )
 
     def _put(self, *rows: Row) -> None:
-        with _losing(f"{len(rows)} rows are"):
+        try:
             self._store.put(rows)
+        except StoreError as error:
+            _tell_loss(f"{len(rows)} rows", error)
 
 
-@contextlib.contextmanager
-def _losing(what: str) -> Iterator[None]:
-    """Let the run go on when the store fails: what was to be kept is logged as lost."""
-    try:
-        yield
-    except StoreError as error:
-        logger.error("%s lost: %s", what, error)  # noqa: TRY400 - one line is enough
+def _tell_loss(what: str, error: StoreError) -> None:
+    logger.error("%s lost: %s", what, error)
 
 
 def _key_figures(pooled: Score) -> list[tuple[str, float]]:

@@ -1,0 +1,206 @@
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fl_core.errors import StoreError
+from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.recorder import Recorder
+from fl_store.rows import (
+    FEDERATION,
+    SENSITIVITIES,
+    CheckpointRow,
+    EventRow,
+    Metric,
+    MetricRow,
+    PresenceKind,
+    PresenceRow,
+    RoundRow,
+    Row,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    SiteRow,
+    utc_now,
+)
+from fl_store.sqlite import SqliteStore
+from luna16.counts import EvalCounts, score
+from tests.fake_grid import FakeSite
+
+COUNTS = FakeSite("north").counts
+UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5)
+EVALUATION = EvaluateReply(COUNTS, evaluate_s=0.25)
+
+
+@pytest.fixture
+def run() -> RunRow:
+    return RunRow("r1", "Run", RunState.RUNNING, 5, {}, utc_now())
+
+
+@pytest.fixture
+def recorder(store: SqliteStore, run: RunRow) -> Recorder:
+    store.put([run])
+    return Recorder(store, run)
+
+
+class BrokenStore:
+    """A store on a disk that is full or gone."""
+
+    def put(self, rows: Sequence[Row]) -> None:  # noqa: ARG002
+        raise StoreError("Cannot use the store: disk is full.")
+
+    def get(self, row_type: type[Any], **where: Any) -> list[Any]:  # noqa: ARG002
+        raise StoreError("Cannot use the store: disk is full.")
+
+    def close(self) -> None:
+        pass
+
+
+def site_round(store: SqliteStore, site: str = "north") -> SiteRoundRow:
+    (row,) = store.get(SiteRoundRow, site=site)
+    return row
+
+
+def metrics(store: SqliteStore, site: str) -> dict[Metric, float | None]:
+    return {row.metric: row.value for row in store.get(MetricRow, site=site)}
+
+
+def test_sites_are_training_once_a_round_starts(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(2, ["north", "south"], bytes_down=100)
+    (row,) = store.get(RoundRow)
+    assert (row.round_no, row.ended_at) == (2, None)
+    assert {row.site: row.state for row in store.get(SiteRoundRow, round_no=2)} == dict.fromkeys(
+        ("north", "south"), SiteRoundState.TRAINING
+    )
+    assert recorder.site_round_states() == {"north": "training", "south": "training"}
+
+
+def test_update_is_written_when_it_comes(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north", "south"], bytes_down=100)
+    recorder.keep_trained("north", UPDATE, bytes_up=90)
+    row = site_round(store)
+    assert (row.state, row.train_s, row.num_examples) == (SiteRoundState.TRAINED, 1.5, 120)
+    assert (row.bytes_down, row.bytes_up) == (100, 90)
+    assert row.train_received_at is not None
+    assert row.train_received_at >= row.train_sent_at
+    assert metrics(store, "north") == {Metric.TRAIN_LOSS: 0.5}
+    assert site_round(store, "south").state is SiteRoundState.TRAINING
+
+
+def test_bytes_of_training_and_evaluation_add_up(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north"], bytes_down=100)
+    recorder.keep_trained("north", UPDATE, bytes_up=90)
+    recorder.start_evaluation(["north"], bytes_down=10)
+    assert site_round(store).state is SiteRoundState.EVALUATING
+    recorder.keep_evaluated("north", EVALUATION, bytes_up=1)
+    assert (site_round(store).bytes_down, site_round(store).bytes_up) == (110, 91)
+
+
+def test_scores_of_a_site_are_written_when_its_counts_come(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
+    assert (site_round(store).state, site_round(store).evaluate_s) == (SiteRoundState.DONE, 0.25)
+    result = score(COUNTS)
+    assert result.sensitivities is not None
+    assert metrics(store, "north") == {
+        Metric.AUC: result.auc,
+        Metric.CPM: result.cpm,
+        Metric.VALIDATION_LOSS: result.loss,
+        **dict(zip(SENSITIVITIES, result.sensitivities, strict=True)),
+    }
+
+
+def test_metric_that_is_undefined_is_none(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_evaluated("north", EvaluateReply(EvalCounts.zero(), 0.1), bytes_up=0)
+    written = metrics(store, "north")
+    assert len(written) == 10
+    assert set(written.values()) == {None}
+
+
+def test_metrics_say_what_they_are_of(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_trained("north", UPDATE, bytes_up=0)
+    recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
+    num_of = {row.metric: row.num_examples for row in store.get(MetricRow)}
+    assert (num_of[Metric.TRAIN_LOSS], num_of[Metric.AUC], num_of[Metric.CPM]) == (120, 4, 2)
+
+
+def test_round_ends_with_the_numbers_of_the_federation(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north", "south"], bytes_down=0)
+    recorder.keep_trained("north", UPDATE, bytes_up=0)
+    recorder.end_round(0.4, score(COUNTS), COUNTS)
+    (row,) = store.get(RoundRow)
+    assert row.ended_at is not None
+    assert row.ended_at >= row.started_at
+    written = metrics(store, FEDERATION)
+    assert written[Metric.TRAIN_LOSS] == 0.4
+    assert written[Metric.AUC] == 1.0
+    (loss,) = store.get(MetricRow, site=FEDERATION, metric=Metric.TRAIN_LOSS)
+    assert loss.num_examples == 120
+
+
+def test_failure_is_told_with_site_round_and_reason(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(3, ["north"], bytes_down=0)
+    recorder.keep_failure("north", "Out of memory.")
+    assert (site_round(store).state, site_round(store).reason) == (SiteRoundState.FAILED, "Out of memory.")
+    (event,) = store.get(EventRow, kind="site_failed")
+    assert (event.text, event.site, event.run_id) == (
+        "Site 'north' failed in round 3: Out of memory.",
+        "north",
+        "r1",
+    )
+
+
+def test_site_that_does_not_answer_is_told(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(3, ["north"], bytes_down=0)
+    recorder.keep_no_answer("north")
+    assert str(site_round(store).state) == "no answer"
+    assert [event.text for event in store.get(EventRow, site="north")] == [
+        "Site 'north' did not answer in round 3."
+    ]
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_run_has_an_end_when_it_is_over(state: RunState, recorder: Recorder, store: SqliteStore) -> None:
+    recorder.keep_run_state(state, "A reason.")
+    (row,) = store.get(RunRow)
+    assert (row.state, row.reason) == (state, "A reason.")
+    assert (row.ended_at is not None) is state.is_over
+
+
+def test_coordinator_and_sites_are_present(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.keep_presence({"north": "ready"})
+    assert {(row.kind, row.name, row.state) for row in store.get(PresenceRow)} == {
+        (PresenceKind.SERVER, "server", "running"),
+        (PresenceKind.SITE, "north", "ready"),
+    }
+
+
+def test_history_holds_what_was_recorded(recorder: Recorder) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_trained("north", UPDATE, bytes_up=0)
+    history = recorder.make_history()
+    assert history is not None
+    assert history["rounds"][0]["sites"]["north"]["metrics"] == {"train_loss": 0.5}
+
+
+def test_broken_store_does_not_stop_the_run(run: RunRow, caplog: pytest.LogCaptureFixture) -> None:
+    now = utc_now()
+    recorder = Recorder(BrokenStore(), run)
+    recorder.keep_run_state(RunState.RUNNING)
+    recorder.keep_presence({"north": "ready"})
+    recorder.keep_site(SiteRow("north", "5", 7, 2, now, now))
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_trained("north", UPDATE, bytes_up=0)
+    recorder.start_evaluation(["north"], bytes_down=0)
+    recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
+    recorder.end_round(0.5, score(COUNTS), COUNTS)
+    recorder.keep_checkpoints([CheckpointRow("r1", "last", 1, "f", "sha", 1, None, None, now)])
+    assert recorder.make_history() is None
+    lost = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert len(lost) >= 10
+    assert all("lost: Cannot use the store: disk is full." in record.getMessage() for record in lost)
