@@ -46,7 +46,8 @@ class RollCall:
             if time.monotonic() > give_up_at:
                 raise RunFailedError(
                     f"Waited {timeout_s:.0f} s for {num_sites} sites; "
-                    f"ready were: {', '.join(ready) or 'none'}. Start more sites, or lower min_sites in [federation]."
+                    f"ready were: {', '.join(ready) or 'none'}. "
+                    "Start more sites, or lower min_sites in [federation]."
                 )
             self._grid.rest()
             self.call()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
@@ -21,7 +21,7 @@ from luna16.counts import EvalCounts, score
 class NoduleFedAvg(FedAvg):
     """Averages the sites' weights by their numbers of examples (McMahan et al. 2017, arXiv:1602.05629).
 
-    Beyond Flower's FedAvg: sites go by name, an update that is not finite is left out, a round needs
+    Beyond Flower's FedAvg: sites go by name, an update that cannot be averaged is left out, a round needs
     ``min_sites`` updates, scores are computed from the sum of the sites' counts, and everything is
     recorded as it comes.
     """
@@ -50,6 +50,7 @@ class NoduleFedAvg(FedAvg):
     ) -> Iterable[Message]:
         """Send the model to every site that is ready, once there are enough."""
         self._roll_call.wait_for(self._config.min_sites, self._config.wait_for_sites_s)
+        self._arrays = arrays
         tasks = list(super().configure_train(server_round, _pack(arrays), config, grid))
         self._silent = {self._site_of(task) for task in tasks}
         self._updates, self._evaluations = {}, {}
@@ -79,13 +80,12 @@ class NoduleFedAvg(FedAvg):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the new model to the sites whose updates are in it."""
-        tasks = [
-            task
-            for task in super().configure_evaluate(server_round, _pack(arrays), config, grid)
-            if self._site_of(task) in self._updates
-        ]
-        self._silent = {self._site_of(task) for task in tasks}
-        self._recorder.start_evaluation(sorted(self._silent), _count_bytes(tasks))
+        tasks: list[Message] = []
+        if list(grid.get_node_ids()):  # without any, FedAvg would wait for good
+            tasks = list(super().configure_evaluate(server_round, _pack(arrays), config, grid))
+        tasks = [task for task in tasks if self._site_of(task) in self._updates]
+        self._silent = set(self._updates)  # also a site that has gone meanwhile
+        self._recorder.start_evaluation(sorted(map(self._site_of, tasks)), _count_bytes(tasks))
         self._grid.on_reply = self._take_evaluation
         return tasks
 
@@ -98,10 +98,11 @@ class NoduleFedAvg(FedAvg):
         self._note_silent_sites()
         counts = sum((reply.counts for reply in self._evaluations.values()), EvalCounts.zero())
         pooled = score(counts)
-        self._recorder.end_round(self._mean_train_loss(), pooled, counts)
         weights = self._arrays.to_torch_state_dict()
         self._recorder.keep_checkpoints(self._folder.keep_model(weights, server_round, pooled))
-        self._folder.keep_history(self._recorder.make_history())
+        self._recorder.end_round(self._mean_train_loss(), pooled, counts)
+        if history := self._recorder.make_history():
+            self._folder.keep_history(history)
         return MetricRecord({name: value for name, value in vars(pooled).items() if isinstance(value, float)})
 
     def _take_update(self, node_id: int, message: Message) -> None:
@@ -109,12 +110,12 @@ class NoduleFedAvg(FedAvg):
         site = self._answering_site(node_id)
         try:
             reply = messages.unpack_train_reply(messages.content_of(message))
-            _check_finite(reply.weights)
+            _check_update(reply, self._arrays)
         except MessageError as error:
             self._recorder.keep_failure(site, str(error))
             return
         self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
-        message.content.array_records[messages.ARRAYS] = _unpack(reply.weights)
+        message.content = _pack_for_average(reply)
         self._updates[site] = (message, reply)
 
     def _take_evaluation(self, node_id: int, message: Message) -> None:
@@ -156,12 +157,20 @@ def _pack(arrays: ArrayRecord) -> ArrayRecord:
     return messages.pack_weights({name: array.numpy() for name, array in arrays.items()})
 
 
-def _unpack(weights: messages.Weights) -> ArrayRecord:
-    """Put a site's weights into the form in which FedAvg averages them."""
-    return ArrayRecord({name: Array(tensor) for name, tensor in weights.items()})
+def _pack_for_average(reply: TrainReply) -> RecordDict:
+    """Put a site's update into the form that FedAvg averages: the same records and keys from every site."""
+    weights = ArrayRecord({name: Array(tensor) for name, tensor in reply.weights.items()})
+    weight = MetricRecord({messages.NUM_EXAMPLES: reply.num_examples})
+    return RecordDict({messages.ARRAYS: weights, messages.METRICS: weight})
 
 
-def _check_finite(weights: messages.Weights) -> None:
-    for name, tensor in weights.items():
+def _check_update(reply: TrainReply, sent: ArrayRecord) -> None:
+    """Raise MessageError if an update cannot be averaged with others of the model that was ``sent``."""
+    if reply.num_examples == 0:
+        raise MessageError("Its update is of no examples; it was left out.")
+    forms = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in reply.weights.items()}
+    if forms != {name: (tuple(array.shape), array.dtype) for name, array in sent.items()}:
+        raise MessageError("Its update is not of the model that it was sent; it was left out.")
+    for name, tensor in reply.weights.items():
         if not np.isfinite(tensor).all():
             raise MessageError(f"Its update holds NaN or infinite values in '{name}'; it was left out.")

@@ -1,5 +1,6 @@
 """Flower's Grid in memory, and sites that answer it, for tests of what the coordinator does."""
 
+import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -42,6 +43,7 @@ class FakeGrid(Grid):
         answerer = self.nodes.get(message.metadata.dst_node_id)
         if answerer is None:
             return None
+        message = copy.deepcopy(message)  # as sent: a strategy fills the same records anew each round
         self.sent.append(message)
         message.metadata.__dict__["_message_id"] = f"message-{len(self.sent)}"
         answer = answerer(message)

@@ -1,0 +1,301 @@
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from flwr.app import Array, ArrayRecord, ConfigRecord, Error, MetricRecord, RecordDict
+from safetensors.torch import load_file
+
+from fl_core import messages
+from fl_core.config import FederationConfig, TaskSettings
+from fl_core.errors import RunFailedError
+from fl_core.messages import TrainReply
+from fl_server import grid as grid_module
+from fl_server.grid import PromptGrid
+from fl_server.recorder import Recorder
+from fl_server.roll_call import RollCall
+from fl_server.run_folder import RunFolder
+from fl_server.strategy import NoduleFedAvg
+from fl_store.rows import (
+    FEDERATION,
+    CheckpointRow,
+    EventRow,
+    Metric,
+    MetricRow,
+    RoundRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    utc_now,
+)
+from fl_store.sqlite import SqliteStore
+from luna16.counts import score
+from tests.fake_grid import Answer, FakeGrid, FakeSite
+
+START = {"layer.weight": torch.tensor([[1.0, 2.0]]), "layer.bias": torch.tensor(0.5)}
+
+
+def update(first: float, second: float, bias: float) -> dict[str, np.ndarray]:
+    return {
+        "layer.weight": np.array([[first, second]], dtype=np.float32),
+        "layer.bias": np.array(bias, dtype=np.float32),
+    }
+
+
+NORTH = FakeSite("north", "n", update(1, 2, 0.25), num_examples=100, loss=0.4)
+SOUTH = FakeSite("south", "s", update(3, -2, 0.75), num_examples=300, loss=0.8, logits_of_nodules=(-1.5, 3.0))
+EAST = FakeSite("east", "e", update(0.1, 0.2, 0.3), num_examples=7, loss=0.1)
+
+
+@dataclass
+class Federation:
+    """A run over sites in memory; everything else is what the coordinator runs."""
+
+    store: SqliteStore
+    folder: Path
+    flower: FakeGrid
+    strategy: NoduleFedAvg = field(init=False)
+    grid: PromptGrid = field(init=False)
+
+    def run(self, sites: Sequence[FakeSite], *, rounds: int = 1, min_sites: int = 2) -> None:
+        self.flower.nodes = {10 + i: site for i, site in enumerate(sites)}
+        config = FederationConfig(min_sites=min_sites, wait_for_sites_s=0.3)
+        run = RunRow("r1", "Run", RunState.RUNNING, rounds, {}, utc_now())
+        self.store.put([run])
+        self.grid = PromptGrid(self.flower)
+        recorder = Recorder(self.store, run)
+        roll_call = RollCall(self.grid, recorder, TaskSettings())
+        for _ in range(2 * len(sites) + 1):
+            roll_call.call()
+        folder = RunFolder(self.folder, "r1", TaskSettings())
+        self.strategy = NoduleFedAvg(config, self.grid, roll_call, recorder, folder)
+        task = messages.pack_settings(TaskSettings())
+        self.strategy.start(
+            self.grid,
+            ArrayRecord(START),
+            num_rounds=rounds,
+            timeout=0.3,
+            train_config=task,
+            evaluate_config=ConfigRecord(dict(task)),
+        )
+
+    @property
+    def model(self) -> dict[str, np.ndarray]:
+        return {n: t.numpy() for n, t in load_file(self.folder / "last.safetensors").items()}
+
+    def states(self, round_no: int = 1) -> dict[str, str]:
+        return {row.site: str(row.state) for row in self.store.get(SiteRoundRow, round_no=round_no)}
+
+    def reason(self, site: str) -> str | None:
+        return self.store.get(SiteRoundRow, site=site)[0].reason
+
+    def metric(self, site: str, metric: Metric) -> float | None:
+        (row,) = self.store.get(MetricRow, site=site, metric=metric)
+        return row.value
+
+
+@pytest.fixture
+def federation(
+    store: SqliteStore, tmp_path: Path, flower_identity: None, monkeypatch: pytest.MonkeyPatch
+) -> Federation:
+    monkeypatch.setattr(grid_module, "POLL_S", 0.001)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return Federation(store, folder, FakeGrid())
+
+
+def instead_of_training(answer: Answer) -> FakeSite:
+    """Return a third site that answers so when it is asked to train."""
+    return replace(EAST, instead={"train": answer})
+
+
+def bad_update(weights: dict[str, np.ndarray], num_examples: int = 50) -> RecordDict:
+    return messages.pack_train_reply(TrainReply(weights, num_examples, loss=0.5, train_s=1))
+
+
+def mean_of_two() -> dict[str, np.ndarray]:
+    """Return the average of north and south by hand: a quarter and three quarters."""
+    return {
+        "layer.weight": np.array([[0.25 * 1 + 0.75 * 3, 0.25 * 2 - 0.75 * 2]]),
+        "layer.bias": np.array(0.25 * 0.25 + 0.75 * 0.75),
+    }
+
+
+def assert_is_mean_of_two(model: dict[str, np.ndarray]) -> None:
+    assert model.keys() == START.keys()
+    for name, expected in mean_of_two().items():
+        np.testing.assert_allclose(model[name], expected, rtol=1e-6)
+        assert model[name].dtype == np.float32
+        assert model[name].shape == expected.shape
+
+
+def test_average_weighs_sites_by_their_examples(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH])
+    assert_is_mean_of_two(federation.model)
+
+
+def test_average_does_not_depend_on_who_is_first(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH, EAST])
+    first = federation.model
+    federation.flower.last_first = True
+    federation.run([EAST, SOUTH, NORTH])
+    assert all(np.array_equal(first[name], tensor) for name, tensor in federation.model.items())
+
+
+def test_next_round_starts_from_the_average(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH], rounds=2)
+    tasks = [m for m in federation.flower.sent if m.metadata.message_type == "train"]
+    assert [messages.unpack_round_no(task.content) for task in tasks] == [1, 1, 2, 2]
+    assert_is_mean_of_two(messages.unpack_weights(tasks[-1].content))
+    started_with = messages.unpack_weights(tasks[0].content)
+    assert all(np.array_equal(started_with[name], tensor.numpy()) for name, tensor in START.items())
+
+
+def test_sites_evaluate_the_average(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH])
+    (task, _) = [m for m in federation.flower.sent if m.metadata.message_type == "evaluate"]
+    assert_is_mean_of_two(messages.unpack_weights(task.content))
+    assert messages.unpack_settings(task.content) == TaskSettings()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (bad_update(update(np.nan, 0, 0)), "NaN or infinite values in 'layer.weight'"),
+        (bad_update(update(0, 0, np.inf)), "NaN or infinite values in 'layer.bias'"),
+        (bad_update(update(1, 2, 3), num_examples=0), "of no examples"),
+        (bad_update({"layer.weight": np.ones((1, 2), np.float32)}), "not of the model that it was sent"),
+        (bad_update(update(1, 2, 3) | {"x": np.ones(1)}), "not of the model that it was sent"),
+        (bad_update(update(1, 2, 3) | {"layer.bias": np.ones(9)}), "not of the model that it was sent"),
+        (
+            bad_update(update(1, 2, 3) | {"layer.bias": np.array(1, np.complex64)}),
+            "not of the model that it was sent",
+        ),
+        (RecordDict(), "holds no whole model"),
+        (Error(0, "The site's program failed (RuntimeError)."), "failed (RuntimeError)"),
+    ],
+    ids=["nan", "inf", "no examples", "tensor missing", "tensor more", "shape", "complex", "empty", "error"],
+)
+def test_bad_update_is_left_out_and_named(federation: Federation, answer: Answer, reason: str) -> None:
+    federation.run([NORTH, instead_of_training(answer), SOUTH])
+    assert_is_mean_of_two(federation.model)
+    assert federation.states() == {"north": "done", "south": "done", "east": "failed"}
+    (event,) = federation.store.get(EventRow, kind="site_failed")
+    assert event.text == f"Site 'east' failed in round 1: {federation.reason('east')}"
+    assert reason in event.text
+
+
+def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) -> None:
+    content = messages.pack_train_reply(TrainReply(SOUTH.weights, 300, loss=0.8, train_s=1))
+    content["more"] = MetricRecord({"surprise": 1})
+    content["weights"] = ArrayRecord({"w": Array(np.ones(3))})
+    content.metric_records[messages.METRICS]["surprise"] = 1
+    federation.run([NORTH, replace(SOUTH, instead={"train": content})])
+    assert_is_mean_of_two(federation.model)
+
+
+def test_site_that_does_not_answer_is_told_and_left_out(federation: Federation) -> None:
+    federation.run([NORTH, instead_of_training(None), SOUTH])
+    assert_is_mean_of_two(federation.model)
+    assert federation.states()["east"] == "no answer"
+    assert [event.site for event in federation.store.get(EventRow, kind="site_late")] == ["east"]
+
+
+def test_site_left_out_is_not_asked_to_evaluate(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH, instead_of_training(Error(0, "boom"))])
+    assert federation.flower.types_sent_to(12) == ["query.join", "query.prepare", "train"]
+
+
+def test_site_left_out_takes_part_in_the_next_round(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH, instead_of_training(Error(0, "boom"))], rounds=2)
+    assert federation.flower.types_sent_to(12).count("train") == 2
+
+
+def test_too_few_good_updates_end_the_run_with_a_clear_line(federation: Federation) -> None:
+    with pytest.raises(RunFailedError) as failure:
+        federation.run([NORTH, instead_of_training(None)])
+    assert str(failure.value) == (
+        "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation])."
+    )
+    assert not (federation.folder / "last.safetensors").exists()
+
+
+def test_too_few_sites_end_the_run_with_a_clear_line(federation: Federation) -> None:
+    with pytest.raises(RunFailedError, match="for 2 sites; ready were: north"):
+        federation.run([NORTH])
+
+
+def test_scores_are_those_of_the_sum_of_counts(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH])
+    pooled = score(NORTH.counts + SOUTH.counts)
+    assert federation.metric(FEDERATION, Metric.AUC) == pooled.auc == 14 / 16
+    assert federation.metric(FEDERATION, Metric.CPM) == pooled.cpm
+    assert federation.metric("south", Metric.AUC) == score(SOUTH.counts).auc == 3 / 4
+    assert federation.metric(FEDERATION, Metric.TRAIN_LOSS) == pytest.approx(0.25 * 0.4 + 0.75 * 0.8)
+
+
+def test_counts_that_are_not_sound_are_left_out_of_the_sum(federation: Federation) -> None:
+    bad = messages.pack_evaluate_reply(messages.EvaluateReply(SOUTH.counts, 0.5))
+    bad.metric_records[messages.METRICS]["num_scans"] = -1
+    federation.run([NORTH, replace(SOUTH, instead={"evaluate": bad})])
+    assert federation.metric(FEDERATION, Metric.AUC) == score(NORTH.counts).auc
+    assert federation.states() == {"north": "done", "south": "failed"}
+    assert federation.reason("south") == "The message says num_scans is -1, expected a finite number from 0."
+
+
+def test_round_without_any_evaluation_has_no_scores_but_a_model(federation: Federation) -> None:
+    silent = {"evaluate": None}
+    federation.run([replace(NORTH, instead=silent), replace(SOUTH, instead=silent)])
+    assert federation.metric(FEDERATION, Metric.AUC) is None
+    assert set(federation.states().values()) == {"no answer"}
+    assert_is_mean_of_two(federation.model)
+
+
+@pytest.mark.timeout(30)
+def test_sites_that_all_go_before_the_evaluation_do_not_hang_the_run(federation: Federation) -> None:
+    class Leaving(FakeSite):
+        def __call__(self, message: Any) -> Answer:
+            answer = super().__call__(message)
+            if message.metadata.message_type == "train":
+                federation.flower.nodes.pop(message.metadata.dst_node_id)
+            return answer
+
+    federation.run([Leaving(**vars(NORTH)), Leaving(**vars(SOUTH))])
+    assert_is_mean_of_two(federation.model)
+    assert federation.states() == dict.fromkeys(("north", "south"), "no answer")
+    assert federation.metric(FEDERATION, Metric.AUC) is None
+
+
+def test_model_is_on_disk_before_the_round_is_told_as_over(
+    federation: Federation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    was_there = []
+    put = SqliteStore.put
+
+    def put_and_look(store: SqliteStore, rows: Sequence[Any]) -> None:
+        if any(isinstance(row, RoundRow) and row.ended_at for row in rows):
+            was_there.append((federation.folder / "last.safetensors").exists())
+        put(store, rows)
+
+    monkeypatch.setattr(SqliteStore, "put", put_and_look)
+    federation.run([NORTH, SOUTH])
+    assert was_there == [True]
+
+
+def test_checkpoints_and_history_are_written_every_round(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH], rounds=2)
+    rows = federation.store.get(CheckpointRow)
+    assert {(row.kind, row.round_no) for row in rows} == {("best", 1), ("last", 2)}
+    history = (federation.folder / "history.json").read_text()
+    assert history.count('"federation"') == 2
+
+
+def test_bytes_are_those_of_the_model_both_ways(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH])
+    (row,) = federation.store.get(SiteRoundRow, site="north")
+    model = len(messages.pack_weights(NORTH.weights)[messages.WEIGHTS].data)
+    assert row.bytes_down == 2 * model
+    assert row.bytes_up > model + 4 * 2000 * 8
