@@ -108,10 +108,8 @@ def write_scans(this: Demo) -> Path:
     """Return the folder of synthetic scans, writing them if an earlier demo has not."""
     folder = this.folder / f"scans-{this.num_sites}x{this.scans_per_site}"
     if not folder.exists():
-        partial = folder.with_name(f"{folder.name}.partial-{os.getpid()}")
         sizes = ("--sites", str(this.num_sites), "--scans-per-site", str(this.scans_per_site))
-        this.run("luna16", "phantom", str(partial), *sizes)
-        partial.rename(folder)
+        this.run("luna16", "phantom", str(folder), *sizes)
     return folder
 
 
