@@ -1,6 +1,7 @@
 """The edge of every console command: logging, one line for a known error, and the exit codes."""
 
 import logging
+import os
 import sys
 import traceback
 from importlib.metadata import version
@@ -23,6 +24,7 @@ def run_command(app: typer.Typer) -> NoReturn:
     Settings and secrets in ``.env`` in the working folder become part of the environment, which wins.
     """
     load_dotenv(Path(".env"))
+    _keep_proxy_off_this_machine()
     try:
         code = app(standalone_mode=False)
     except click.Abort:
@@ -36,6 +38,13 @@ def run_command(app: typer.Typer) -> NoReturn:
         typer.secho(str(error), fg="red", err=True)
         sys.exit(error.exit_code)
     sys.exit(code or 0)
+
+
+def _keep_proxy_off_this_machine() -> None:
+    """Let our processes speak to each other directly, also where a hospital's proxy is the way out."""
+    for name in ("NO_PROXY", "no_proxy"):
+        hosts = [*os.environ.get(name, "").split(","), "127.0.0.1", "localhost"]
+        os.environ[name] = ",".join(dict.fromkeys(host for host in hosts if host))
 
 
 def start_logging(*, is_verbose: bool) -> None:

@@ -1,6 +1,7 @@
 import logging
 import os
 import sys
+import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +17,10 @@ ROOT = Path(__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def _quiet_loggers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Work in an empty folder, and give every logger its level back."""
+    """Work in an empty folder, and give environment and loggers back as they were."""
     monkeypatch.chdir(tmp_path)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
     loggers = [logging.getLogger(name) for name in (*OUR_PACKAGES, "flwr")]
     before = [(logger.level, logger.disabled) for logger in loggers]
     yield
@@ -100,6 +103,18 @@ def test_environment_wins_over_the_env_file(
     Path(".env").write_text("FEDLUNA_TEST=from the file\n")
     run(monkeypatch)
     assert capsys.readouterr().out == "from the environment\n"
+
+
+@pytest.mark.parametrize("own_hosts", [None, "intranet.example.org"])
+def test_proxy_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch, own_hosts: str | None) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.org:3128")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, own_hosts or "")
+    run(monkeypatch)
+    assert urllib.request.proxy_bypass("127.0.0.1")
+    assert urllib.request.proxy_bypass("localhost")
+    assert not urllib.request.proxy_bypass("coordinator.example.org")
+    assert bool(urllib.request.proxy_bypass("intranet.example.org")) is (own_hosts is not None)
 
 
 @pytest.mark.parametrize(("arguments", "level"), [((), "INFO"), (("--verbose",), "DEBUG")])
