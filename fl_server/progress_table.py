@@ -91,7 +91,8 @@ def _headline(view: RunView, now: datetime) -> Text:
     text = Text(f"Run {view.run.run_id}  ", style="bold")
     text.append(str(view.run.state), style=_style_of(view.run.state))
     if view.run.state is RunState.RUNNING:
-        text.append(f"  round {len(view.finished_rounds) + 1} of {view.run.num_rounds}", style="not bold")
+        round_no = min(len(view.finished_rounds) + 1, view.run.num_rounds)
+        text.append(f"  round {round_no} of {view.run.num_rounds}", style="not bold")
         left_s = view.seconds_left(now)
         if left_s is not None:
             text.append(f"  about {_show_duration(left_s)} left", style="not bold")
@@ -119,7 +120,7 @@ def _draw_sites(view: RunView) -> Table:
     for row in view.site_rounds:
         table.add_row(
             row.site,
-            str(row.state) + (f": {row.reason}" if row.reason else ""),
+            Text(f"{row.state}: {row.reason}" if row.reason else str(row.state)),  # no markup from a site
             _show(row.train_s, 1),
             _show(row.evaluate_s, 1),
             UNDEFINED if row.num_examples is None else str(row.num_examples),
