@@ -3,6 +3,7 @@
 Sites connect to the Fleet API; the Control and Runtime APIs answer on 127.0.0.1 only.
 """
 
+import contextlib
 import subprocess
 import time
 from dataclasses import dataclass
@@ -73,8 +74,11 @@ class SuperLink:
         """Say whether the ServerApp has ended, well or not; RunFailedError if the SuperLink itself has."""
         if self.process.poll() is not None:
             raise RunFailedError(f"The SuperLink ended unasked (exit code {self.process.returncode}).")
-        run = self.control.ListRuns(ListRunsRequest(run_id=self.flower_run_id)).run_dict[self.flower_run_id]
-        return bool(run.status.status == FINISHED)
+        try:
+            runs = self.control.ListRuns(ListRunsRequest(run_id=self.flower_run_id)).run_dict
+        except httpx.TransportError:
+            return False  # it is busy, or ending: the next look tells which
+        return bool(runs[self.flower_run_id].status.status == FINISHED)
 
     def stop_run(self) -> None:
         """Tell the ServerApp and the sites that the run is over."""
@@ -111,9 +115,8 @@ def _wait_until_healthy(process: subprocess.Popen[bytes], address: str, log_file
     while time.monotonic() < give_up_at:
         if process.poll() is not None:
             break
-        try:
+        with contextlib.suppress(httpx.TransportError):
             if httpx.get(f"http://{address}/health", timeout=2, trust_env=False).is_success:
                 return
-        except httpx.TransportError:
-            time.sleep(POLL_S)
+        time.sleep(POLL_S)
     raise RunFailedError(f"The SuperLink did not come up; {log_file} says why.")
