@@ -1,0 +1,105 @@
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fl_core.config import RunConfig, load_settings, parse_settings
+from fl_core.errors import RunFailedError
+from fl_server import launch
+from fl_store.rows import RunState, SiteRoundRow, SiteRoundState
+from fl_store.sqlite import SqliteStore
+
+CONFIG = parse_settings(
+    {"name": "A run", "federation": {"rounds": 3}, "training": {"learning_rate": 1e-4}}, RunConfig, source=""
+)
+
+
+class FinishedLink:
+    """A SuperLink whose ServerApp goes through ``steps`` and has ended then."""
+
+    def __init__(self, *steps: Any) -> None:
+        self.steps = list(steps)
+
+    def is_run_finished(self) -> bool:
+        if self.steps:
+            self.steps.pop(0)()
+        return not self.steps
+
+
+@pytest.fixture(autouse=True)
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "REFRESH_S", 0.001)
+
+
+def test_new_run_waits_and_holds_its_whole_configuration() -> None:
+    run = launch._make_run(CONFIG)
+    assert (run.name, run.state, run.num_rounds) == ("A run", RunState.WAITING, 3)
+    assert run.config == CONFIG.model_dump(mode="json")
+    assert run.run_id.startswith(f"{run.started_at:%Y%m%d-%H%M%S}-")
+
+
+def test_runs_of_the_same_second_have_ids_of_their_own() -> None:
+    assert len({launch._make_run(CONFIG).run_id for _ in range(5)}) == 5
+
+
+def test_configuration_in_the_run_folder_is_the_one_of_the_run(tmp_path: Path) -> None:
+    launch._keep_config(CONFIG, tmp_path)
+    assert load_settings(tmp_path / "config.toml", RunConfig) == CONFIG
+
+
+def test_welcome_tells_how_a_site_joins() -> None:
+    run = launch._make_run(CONFIG)
+    assert launch._welcome(CONFIG, run) == (
+        f"Run {run.run_id}: sites join with  fl-client --site NAME --server 127.0.0.1:9092\n"
+        "Waiting for 2 sites (Ctrl-C stops)"
+    )
+
+
+def test_without_a_terminal_each_round_is_one_line_and_told_once(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start()
+    link = FinishedLink(
+        lambda: rehearsal.play_round(1), lambda: None, lambda: rehearsal.play_round(2), lambda: None
+    )
+    paper = io.StringIO()
+    launch._watch(link, store, "run-1", Console(file=paper, width=140))  # type: ignore[arg-type]
+    lines = [line for line in paper.getvalue().splitlines() if line.startswith("round ")]
+    assert [line.split("  ")[0] for line in lines] == ["round 1/10", "round 2/10"]
+
+
+def test_run_left_open_is_closed_with_the_reason(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start()
+    closed = launch._close(store, "run-1", RunState.STOPPED, "Stopped at the terminal.")
+    assert (closed.state, closed.reason) == (RunState.STOPPED, "Stopped at the terminal.")
+    assert closed.ended_at is not None
+    assert store.get(type(closed)) == [closed]
+
+
+def test_run_that_has_ended_stays_as_it_is(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start(RunState.FINISHED)
+    assert launch._close(store, "run-1", RunState.FAILED, "Late.") == replace(
+        rehearsal.run, state=RunState.FINISHED
+    )
+
+
+def test_sites_in_a_round_that_was_cut_off_are_stopped(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start()
+    rehearsal.begin_round(1)
+    rehearsal.reply(1, "north")
+    launch._close(store, "run-1", RunState.STOPPED, "Stopped.")
+    assert {row.site: row.state for row in store.get(SiteRoundRow)} == {
+        "north": SiteRoundState.DONE,
+        "east": SiteRoundState.STOPPED,
+        "south": SiteRoundState.STOPPED,
+    }
+
+
+def test_superlink_that_dies_ends_the_watch(store: SqliteStore, rehearsal: Any) -> None:
+    def die() -> None:
+        raise RunFailedError("The SuperLink ended unasked (exit code -9).")
+
+    rehearsal.start()
+    with pytest.raises(RunFailedError, match="ended unasked"):
+        launch._watch(FinishedLink(die), store, "run-1", Console(file=io.StringIO()))  # type: ignore[arg-type]
