@@ -30,4 +30,4 @@ def _try_to_connect(address: str) -> str | None:
 
 
 def _pauses_s() -> Iterator[float]:
-    return (min(2.0**attempt, MAX_PAUSE_S) for attempt in itertools.count())
+    return itertools.chain((1.0, 2.0, 4.0, 8.0, 16.0), itertools.repeat(MAX_PAUSE_S))
