@@ -1,23 +1,35 @@
 """A site's own folder on its machine: one process at a time, and a word that tells it from its namesakes."""
 
 import fcntl
+import logging
 import os
 import secrets
 from pathlib import Path
-from typing import IO
 
 from fl_core.errors import UsageError
 from luna16.config import DataConfig
+
+logger = logging.getLogger(__name__)
 
 
 class SiteHome:
     """The folder ``<home>/sites/<site>``, held by one process as long as that lives."""
 
     def __init__(self, folder: Path, site: str) -> None:
-        """Make and hold the folder; UsageError if this site runs here already."""
+        """Make and hold the folder; UsageError if it cannot be used or this site runs here already."""
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(folder / "lock", site)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(folder / "lock", site)
+        except OSError as error:
+            raise UsageError(
+                f"Cannot use the folder {folder}: {error.strerror}. "
+                "Set FEDLUNA_HOME to one that can be written."
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        os.close(self._lock)
 
     @property
     def cache_folder(self) -> Path:
@@ -31,14 +43,20 @@ class SiteHome:
         """
         path = self.folder / "instance"
         if not path.exists():
-            path.touch(mode=0o600)
-            path.write_text(secrets.token_hex(16))
-        return path.read_text().strip()
+            partial = self.folder / "instance.partial"
+            partial.touch(mode=0o600)
+            partial.write_text(secrets.token_hex(16))
+            partial.replace(path)
+        return path.read_text()
 
     def last_data_config(self) -> DataConfig:
-        """Return how patches were cut for the latest run, or the default before the first."""
+        """Return how patches were cut for the latest run, or the default if that is not known."""
         path = self.folder / "data.json"
-        return DataConfig.model_validate_json(path.read_text()) if path.exists() else DataConfig()
+        try:
+            return DataConfig.model_validate_json(path.read_text()) if path.exists() else DataConfig()
+        except ValueError:
+            logger.warning("%s cannot be read; the default is used until a run says more.", path)
+            return DataConfig()
 
     def keep_data_config(self, config: DataConfig) -> None:
         """Remember how patches are cut, so that the next start finds them ready."""
@@ -47,14 +65,15 @@ class SiteHome:
         partial.replace(self.folder / "data.json")
 
 
-def _lock(path: Path, site: str) -> IO[str]:
-    lock = path.open("a+")
+def _lock(path: Path, site: str) -> int:
+    """Return the open file that is locked as long as it is open; it holds the number of this process."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, mode=0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        lock.seek(0)
-        raise UsageError(f"Site '{site}' runs on this machine already (process {lock.read()}).") from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+        holder = os.read(lock, 20).decode()
+        os.close(lock)
+        raise UsageError(f"Site '{site}' runs on this machine already (process {holder}).") from error
+    os.ftruncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
     return lock
