@@ -5,6 +5,7 @@ from datetime import datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 OnStep = Callable[[int, int], None]
 
@@ -15,7 +16,7 @@ class SiteDisplay:
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[steps]}"),
             TimeElapsedColumn(),
@@ -36,7 +37,7 @@ class SiteDisplay:
     def say(self, text: str) -> None:
         """Print a line that stays."""
         now = datetime.now().astimezone()
-        self._console.print(f"[dim]{now:%H:%M:%S}[/dim]  {text}", highlight=False, soft_wrap=True)
+        self._console.print(Text.assemble((f"{now:%H:%M:%S}", "dim"), f"  {text}"), soft_wrap=True)
 
     def rest(self) -> None:
         """Show that the next task is waited for."""
