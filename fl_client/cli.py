@@ -62,7 +62,10 @@ def read_site_config(path: Path | None, options: dict[str, Any]) -> SiteConfig:
     site = check_site_name(options["site"])
     default_path = Path("configs/sites") / f"{site}.toml"
     path = path or (default_path if default_path.is_file() else None)
-    table = {**(load_table(path) if path else {}), **options}
+    table = load_table(path) if path else {}
+    if table.get("site", site) != site:
+        raise ConfigError(f"{path} is the file of site {table['site']!r}, not of '{site}'.")
+    table |= options
     if "data_root" not in table:
         raise ConfigError(f"Site '{site}' has no data folder. Give --data-root DIR, or write {default_path}.")
     return parse_settings(table, SiteConfig, source=str(path or "fl-client"))
