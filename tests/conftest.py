@@ -186,3 +186,14 @@ def flower_identity(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("_task_id", "_run_id", "_node_id"):
         monkeypatch.setattr(TaskIdentity, name, 1)
+
+
+@pytest.fixture(scope="session")
+def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three synthetic scans of one site, in subset0."""
+    from luna16.phantom import ScanTask, write_scan, write_tables
+
+    root = tmp_path_factory.mktemp("scans")
+    (root / "subset0").mkdir()
+    write_tables(root, [write_scan(root, ScanTask(seed=0, site_no=0, scan_no=i)) for i in range(3)])
+    return root

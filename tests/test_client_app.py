@@ -1,0 +1,108 @@
+import io
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+from rich.console import Console
+
+from fl_client.client_app import make_client_app
+from fl_client.display import SiteDisplay
+from fl_client.home import SiteHome
+from fl_client.site import Site
+from fl_core import messages
+from fl_core.config import SiteConfig, TaskSettings
+from fl_core.errors import ConfigError, MessageError
+from fl_core.messages import JoinReply
+from luna16.config import DataConfig, ModelConfig, TrainingConfig
+from luna16.model import build_model
+from luna16.scan import find_scans
+
+SETTINGS = TaskSettings(
+    data=DataConfig(patch_size_vox=16), training=TrainingConfig(epochs=1, negatives_per_positive=1)
+)
+
+
+@pytest.fixture
+def refusals() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def app(scans: Path, tmp_path: Path, refusals: list[str], flower_identity: None) -> Iterator[ClientApp]:
+    home = SiteHome(tmp_path / "north", "north")
+    config = SiteConfig(site="north", data_root=scans, device="cpu")
+    site = Site(config, home, SiteDisplay(Console(file=io.StringIO())))
+    yield make_client_app(site, "my word", refusals.append)
+    home.close()
+
+
+def ask(app: ClientApp, message_type: str, content: RecordDict) -> RecordDict:
+    context = Context(run_id=1, node_id=5, node_config={}, state=RecordDict(), run_config={})
+    message = Message(content, dst_node_id=5, message_type=message_type)
+    return app(message=message, context=context).content
+
+
+def task(round_no: int = 1) -> RecordDict:
+    """Return what the coordinator sends for training and evaluation."""
+    config = messages.pack_settings(SETTINGS)
+    config["server-round"] = round_no
+    weights = {n: t.numpy() for n, t in build_model(ModelConfig()).state_dict().items()}
+    return RecordDict({messages.CONFIG: config, messages.ARRAYS: messages.pack_weights(weights)})
+
+
+def test_site_says_who_it_is(app: ClientApp) -> None:
+    reply = messages.unpack_join_reply(ask(app, messages.JOIN, RecordDict()))
+    assert reply == JoinReply("north", "my word", version("fedluna"))
+
+
+def test_refusal_is_told_with_its_reason(app: ClientApp, refusals: list[str]) -> None:
+    ask(app, messages.REFUSE, messages.pack_refusal("The name is taken."))
+    assert refusals == ["The name is taken."]
+
+
+def test_site_prepares_and_says_how_many_scans_it_has(app: ClientApp) -> None:
+    content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
+    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    assert (reply.num_train_scans, reply.num_validation_scans) == (2, 1)
+
+
+def test_answer_to_training_is_a_sound_update(app: ClientApp) -> None:
+    sent = messages.unpack_weights(task())
+    reply = messages.unpack_train_reply(ask(app, "train", task()))
+    assert {n: t.shape for n, t in reply.weights.items()} == {n: t.shape for n, t in sent.items()}
+    assert any(not np.array_equal(reply.weights[name], tensor) for name, tensor in sent.items())
+    assert reply.num_examples > 0
+    assert reply.train_s > 0
+
+
+def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:
+    reply = messages.unpack_evaluate_reply(ask(app, "evaluate", task()))
+    assert reply.counts.num_scans == 1
+    assert reply.evaluate_s > 0
+
+
+def test_no_answer_holds_a_scan_uid_or_path(app: ClientApp, scans: Path) -> None:
+    answers = [ask(app, message_type, task()) for message_type in ("train", "evaluate")]
+    text = repr([(record.config_records, record.metric_records) for record in answers])
+    weights = answers[0].array_records[messages.ARRAYS][messages.WEIGHTS].data
+    for secret in (str(scans), *(file.series_uid for file in find_scans(scans, None))):
+        assert secret not in text
+        assert secret.encode() not in weights
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (RecordDict(), MessageError),
+        (RecordDict({messages.CONFIG: ConfigRecord({"settings": '{"code": "import os"}'})}), ConfigError),
+    ],
+)
+def test_task_that_is_not_ours_is_not_begun(
+    content: RecordDict, kind: type[Exception], app: ClientApp
+) -> None:
+    with pytest.raises(kind):
+        ask(app, messages.PREPARE, content)

@@ -1,0 +1,126 @@
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from fl_client import site as site_module
+from fl_client.display import SiteDisplay
+from fl_client.home import SiteHome
+from fl_client.site import Site
+from fl_core.config import SiteConfig, TaskSettings
+from fl_core.errors import SiteDataError
+from fl_core.messages import Weights
+from luna16.config import DataConfig, ModelConfig, TrainingConfig
+from luna16.model import build_model
+from luna16.scan import find_scans
+
+DATA = DataConfig(patch_size_vox=16)
+SETTINGS = TaskSettings(data=DATA, training=TrainingConfig(epochs=1, negatives_per_positive=1))
+
+
+@pytest.fixture
+def paper() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[SiteHome]:
+    opened = SiteHome(tmp_path / "north", "north")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def site(scans: Path, home: SiteHome, paper: io.StringIO) -> Site:
+    return make_site(home, paper, data_root=scans)
+
+
+def make_site(home: SiteHome, paper: io.StringIO, *, data_root: Path, device: str = "cpu") -> Site:
+    config = SiteConfig(site="north", data_root=data_root, device=device)
+    return Site(config, home, SiteDisplay(Console(file=paper)))
+
+
+def weights_of(seed: int = 0) -> Weights:
+    return {n: t.numpy() for n, t in build_model(ModelConfig(seed=seed)).state_dict().items()}
+
+
+def test_shard_is_cut_once_and_remembered(
+    site: Site, home: SiteHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = site.prepare(DATA)
+    assert (shard.train.num_scans, shard.validation.num_scans) == (2, 1)
+    monkeypatch.setattr(site_module, "load_shard", None)  # a second look at the scans would be an error
+    assert site.prepare(DATA) is shard
+    assert home.last_data_config() == DATA
+
+
+def test_other_way_of_cutting_is_followed(site: Site) -> None:
+    site.prepare(DATA)
+    other = site.prepare(DataConfig(patch_size_vox=12))
+    assert other.train.patches_hu.shape[1:] == (12, 12, 12)
+
+
+def test_training_changes_the_weights_and_tells_how(site: Site, paper: io.StringIO) -> None:
+    weights = weights_of()
+    trained, result = site.train(weights, SETTINGS, round_no=1)
+    assert trained.keys() == weights.keys()
+    assert all(trained[name].shape == tensor.shape for name, tensor in weights.items())
+    assert any(not np.array_equal(trained[name], tensor) for name, tensor in weights.items())
+    assert f"round 1  trained on {result.num_examples} patches in" in paper.getvalue()
+
+
+def test_training_depends_only_on_weights_settings_and_round(site: Site) -> None:
+    first, _ = site.train(weights_of(), SETTINGS, round_no=1)
+    site.train(weights_of(seed=5), SETTINGS, round_no=2)
+    again, _ = site.train(weights_of(), SETTINGS, round_no=1)
+    assert all(np.array_equal(first[name], tensor) for name, tensor in again.items())
+
+
+def test_weights_that_were_sent_are_not_changed(site: Site) -> None:
+    weights = weights_of()
+    before = {name: tensor.copy() for name, tensor in weights.items()}
+    site.train(weights, SETTINGS, round_no=1)
+    assert all(np.array_equal(weights[name], tensor) for name, tensor in before.items())
+
+
+def test_evaluation_counts_the_validation_scans(site: Site, paper: io.StringIO) -> None:
+    shard = site.prepare(DATA)
+    counts = site.evaluate(weights_of(), SETTINGS, round_no=3)
+    assert counts.num_scans == shard.validation.num_scans
+    assert counts.num_nodules == shard.validation.num_nodules
+    assert counts.num_examples == len(shard.validation.candidates)
+    assert "round 3  evaluated on 1 scans, AUC here 0." in paper.getvalue()
+
+
+def test_weights_of_another_model_are_refused(site: Site) -> None:
+    with pytest.raises(RuntimeError, match="state_dict"):
+        site.evaluate({"w": np.zeros(1, np.float32)}, SETTINGS, round_no=1)
+
+
+def test_nothing_said_holds_a_scan_uid(site: Site, scans: Path, paper: io.StringIO) -> None:
+    site.train(weights_of(), SETTINGS, round_no=1)
+    site.evaluate(weights_of(), SETTINGS, round_no=1)
+    said = paper.getvalue()
+    assert said
+    assert all(file.series_uid not in said for file in find_scans(scans, None))
+
+
+def test_data_that_cannot_be_used_is_told_with_the_name_of_the_site(
+    home: SiteHome, paper: io.StringIO, tmp_path: Path
+) -> None:
+    site = make_site(home, paper, data_root=tmp_path / "nowhere")
+    with pytest.raises(SiteDataError, match="^Site 'north': .*nowhere") as refusal:
+        site.prepare(DATA)
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_device_that_is_not_there_is_told_with_the_name_of_the_site(
+    home: SiteHome, paper: io.StringIO, scans: Path
+) -> None:
+    with pytest.raises(SiteDataError, match="Site 'north': Device 'cuda' cannot be used on this machine"):
+        make_site(home, paper, data_root=scans, device="cuda")
