@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 from fl_core.errors import AddressInUseError
 
 GRACE_S = 5.0
@@ -38,13 +40,18 @@ def start_child(command: Sequence[str], *, log_file: Path, env: dict[str, str]) 
 
 
 def end_child(child: subprocess.Popen[bytes], *, grace_s: float = GRACE_S) -> None:
-    """Ask the child to end, and after ``grace_s`` make it and what it started in its group."""
+    """Ask the child to end, and after ``grace_s`` make it; nothing that it started lives on."""
+    descendants: list[psutil.Process] = []
     if child.poll() is None:
+        descendants = psutil.Process(child.pid).children(recursive=True)
         child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(grace_s)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
+    for process in descendants:  # some have left the group
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     child.wait()
 
 

@@ -26,6 +26,8 @@ CONFIG = Path(__file__).parents[1] / "configs" / "demo.toml"
 COMMANDS = Path(sys.executable).parent
 USER = "demo"
 POLL_S = 0.2
+SERVER_GRACE_S = 15.0
+"""The coordinator ends children of its own first."""
 
 app = typer.Typer(add_completion=False)
 console = Console(highlight=False, soft_wrap=True)
@@ -120,7 +122,7 @@ def conduct_demo(this: Demo, scans: Path) -> None:
         command = [str(COMMANDS / "fl-server"), "--config", str(CONFIG), "--port", str(this.port)]
         command += ["--rounds", str(this.num_rounds), "--min-sites", str(this.num_sites)]
         server = subprocess.Popen(command, env=this.environment, start_new_session=True)
-        children.callback(end_child, server)
+        children.callback(end_child, server, grace_s=SERVER_GRACE_S)
         while server.poll() is None:
             check_sites(this, sites)
             time.sleep(POLL_S)

@@ -35,21 +35,21 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     run = _make_run(config)
     folder = home / "runs" / run.run_id
     variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": run.run_id}
-    with SuperLink.start(config.server, folder, variables) as link:
-        _keep_config(config, folder)
-        store.put([run])
-        console.print(_welcome(config, run), highlight=False, soft_wrap=True)
-        link.submit(build_bundle())
-        try:
+    try:
+        with SuperLink.start(config.server, folder, variables) as link:
+            _keep_config(config, folder)
+            store.put([run])
+            console.print(_welcome(config, run), highlight=False, soft_wrap=True)
+            link.submit(build_bundle())
             _watch(link, store, run.run_id, console)
-        except KeyboardInterrupt:
-            link.stop_run()
-            _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
-            raise
-        except RunFailedError as error:
-            _close(store, run.run_id, RunState.FAILED, str(error))
-            raise
-    run = _close(store, run.run_id, RunState.FAILED, "The ServerApp ended unasked; superlink.log says why.")
+    except KeyboardInterrupt:
+        _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
+        raise
+    except BaseException as error:
+        _close(store, run.run_id, RunState.FAILED, str(error))
+        raise
+    _close(store, run.run_id, RunState.FAILED, "The ServerApp ended unasked; superlink.log says why.")
+    (run,) = store.get(RunRow, run_id=run.run_id)
     _write_report(run.run_id, home, folder / "report.html")
     if run.state is not RunState.FINISHED:
         raise RunFailedError(f"Run {run.run_id} {run.state}: {run.reason}")
@@ -100,15 +100,13 @@ def _watch(link: SuperLink, store: Store, run_id: str, console: Console) -> None
         console.print(draw_run(view))
 
 
-def _close(store: Store, run_id: str, state: RunState, reason: str) -> RunRow:
-    """Return the run as it ended; what its ServerApp left open is closed, the run with ``state``."""
-    (run,) = store.get(RunRow, run_id=run_id)
-    if not run.state.is_over:
-        run = replace(run, state=state, reason=reason, ended_at=utc_now())
-        store.put([run])
+def _close(store: Store, run_id: str, state: RunState, reason: str) -> None:
+    """Close what the ServerApp left open, the run with ``state``; a run that never began has no rows."""
+    for run in store.get(RunRow, run_id=run_id):
+        if not run.state.is_over:
+            store.put([replace(run, state=state, reason=reason, ended_at=utc_now())])
     cut_off = [row for row in store.get(SiteRoundRow, run_id=run_id) if not row.state.is_over]
     store.put([replace(row, state=SiteRoundState.STOPPED) for row in cut_off])
-    return run
 
 
 def _write_report(run_id: str, home: Path, path: Path) -> None:

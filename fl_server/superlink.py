@@ -14,7 +14,7 @@ from typing import Self
 import httpx
 from flwr.cli.cli_client_interceptor import CliClientHttpInterceptor
 from flwr.common.serde import fab_to_proto
-from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest, StopRunRequest
+from flwr.proto.control_pb2 import ListRunsRequest, StartRunRequest
 from flwr.supercore.control import ControlHttpClient
 from flwr.supercore.fab import Fab
 from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
@@ -79,11 +79,6 @@ class SuperLink:
         except httpx.TransportError:
             return False  # it is busy, or ending: the next look tells which
         return bool(runs[self.flower_run_id].status.status == FINISHED)
-
-    def stop_run(self) -> None:
-        """Tell the ServerApp and the sites that the run is over."""
-        if self.flower_run_id is not None and self.process.poll() is None:
-            self.control.StopRun(StopRunRequest(run_id=self.flower_run_id))
 
 
 def _command(config: ServerConfig) -> list[str]:

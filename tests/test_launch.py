@@ -9,7 +9,7 @@ from rich.console import Console
 from fl_core.config import RunConfig, load_settings, parse_settings
 from fl_core.errors import RunFailedError
 from fl_server import launch
-from fl_store.rows import RunState, SiteRoundRow, SiteRoundState
+from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState
 from fl_store.sqlite import SqliteStore
 
 CONFIG = parse_settings(
@@ -71,17 +71,21 @@ def test_without_a_terminal_each_round_is_one_line_and_told_once(store: SqliteSt
 
 def test_run_left_open_is_closed_with_the_reason(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start()
-    closed = launch._close(store, "run-1", RunState.STOPPED, "Stopped at the terminal.")
+    launch._close(store, "run-1", RunState.STOPPED, "Stopped at the terminal.")
+    (closed,) = store.get(RunRow)
     assert (closed.state, closed.reason) == (RunState.STOPPED, "Stopped at the terminal.")
     assert closed.ended_at is not None
-    assert store.get(type(closed)) == [closed]
 
 
 def test_run_that_has_ended_stays_as_it_is(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start(RunState.FINISHED)
-    assert launch._close(store, "run-1", RunState.FAILED, "Late.") == replace(
-        rehearsal.run, state=RunState.FINISHED
-    )
+    launch._close(store, "run-1", RunState.FAILED, "Late.")
+    assert store.get(RunRow) == [replace(rehearsal.run, state=RunState.FINISHED)]
+
+
+def test_run_that_never_began_leaves_no_rows(store: SqliteStore) -> None:
+    launch._close(store, "run-1", RunState.FAILED, "The port is taken.")
+    assert store.get(RunRow) == []
 
 
 def test_sites_in_a_round_that_was_cut_off_are_stopped(store: SqliteStore, rehearsal: Any) -> None:

@@ -94,6 +94,18 @@ def test_child_that_does_not_obey_is_killed(tmp_path: Path) -> None:
     assert child.returncode == -signal.SIGKILL
 
 
+def test_what_has_left_the_childs_group_ends_with_it(tmp_path: Path) -> None:
+    child = start_python(
+        "import subprocess, time\n"
+        "away = subprocess.Popen(['sleep', '60'], stdout=subprocess.DEVNULL, start_new_session=True)\n"
+        "print(away.pid, flush=True); time.sleep(60)",
+        tmp_path / "log",
+    )
+    grandchild = int(wait_for_line(tmp_path / "log"))
+    end_child(child)
+    assert has_ended_soon(grandchild)
+
+
 @pytest.mark.parametrize("code", ["time.sleep(60)", "sys.exit(0)"])
 def test_what_a_child_has_started_ends_with_it(tmp_path: Path, code: str) -> None:
     child = start_python(

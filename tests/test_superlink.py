@@ -89,17 +89,8 @@ def test_run_whose_server_app_fails_is_finished(link: SuperLink) -> None:
 
 
 @pytest.mark.slow
-def test_run_can_be_stopped(link: SuperLink) -> None:
-    link.stop_run()  # nothing was submitted: nothing to stop
-    link.submit(build_bundle())
-    link.stop_run()
-    wait_until_finished(link)
-
-
-@pytest.mark.slow
 def test_superlink_that_dies_is_told_with_its_exit_code(link: SuperLink) -> None:
     link.submit(build_bundle())
     link.process.kill()
     with pytest.raises(RunFailedError, match=r"ended unasked \(exit code -9\)"):
         wait_until_finished(link)
-    link.stop_run()
