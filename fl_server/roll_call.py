@@ -27,7 +27,7 @@ class Member:
 
 
 class RollCall:
-    """Keeps the list of sites up to date; ``call`` never waits, so it can be called at any time."""
+    """Keeps the list of sites up to date; nothing here but ``wait_for`` ever waits."""
 
     def __init__(self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings) -> None:
         self._grid = grid
@@ -62,6 +62,11 @@ class RollCall:
         self._grid.node_ids = frozenset(
             member.node_id for member in self._members.values() if member.is_ready
         )
+
+    def tick(self) -> None:
+        """Call, and write who is there; this is for every few seconds, as it writes to the disk."""
+        self.call()
+        online = self._grid.get_online_node_ids()
         in_round = self._recorder.site_round_states()
         self._recorder.keep_presence(
             {

@@ -55,7 +55,7 @@ def main(grid: Grid, _context: Context) -> None:
 def conduct(grid: PromptGrid, config: RunConfig, recorder: Recorder, folder: RunFolder) -> None:
     """Wait for the sites and run all rounds."""
     roll_call = RollCall(grid, recorder, config.task)
-    grid.on_tick = roll_call.call
+    grid.on_tick = roll_call.tick
     federation = config.federation
     roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)
     recorder.keep_run_state(RunState.RUNNING)

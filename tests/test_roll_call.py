@@ -37,7 +37,7 @@ def roll_call(grid: PromptGrid, store: SqliteStore) -> RollCall:
 def call_all(roll_call: RollCall, times: int = 9) -> None:
     """Call often enough that every answer of a few sites is taken in."""
     for _ in range(times):
-        roll_call.call()
+        roll_call.tick()
 
 
 def events(store: SqliteStore, kind: str) -> list[str]:
