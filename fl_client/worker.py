@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 
 import httpx
 from flwr.app import Context, Error, Message
@@ -17,6 +18,7 @@ from flwr.common.constant import ErrorCode, SubStatus
 from flwr.proto.runtime_pb2 import AcquireTaskRequest
 from flwr.supercore.constant import TaskType
 from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
@@ -26,6 +28,7 @@ from fl_core.prompt_flower import wait_shortly_for_weights
 
 logger = logging.getLogger(__name__)
 
+LOST_ON_THE_WAY = (httpx.HTTPError, ObjectPullError, ObjectPushError, RuntimeError)
 POLL_S = 0.2
 MAX_TRIES = 3
 
@@ -47,14 +50,14 @@ class Worker:
 
     def serve(self, runtime_address: str, is_wanted: Callable[[], bool]) -> None:
         """Fetch and run tasks from the SuperNode at ``runtime_address`` as long as ``is_wanted``."""
-        client = _connect(runtime_address)
-        while is_wanted():
-            token = _acquire_task(client)
-            if token is None:
-                time.sleep(POLL_S)
-                continue
-            # A task of a run that has ended can hang while it is fetched: it must not block the next.
-            threading.Thread(target=self._run_task, args=(runtime_address, token), daemon=True).start()
+        with closing(_connect(runtime_address)) as client:
+            while is_wanted():
+                token = _acquire_task(client)
+                if token is None:
+                    time.sleep(POLL_S)
+                    continue
+                # A task of a run that has ended can hang while it is fetched: it must not block the next.
+                threading.Thread(target=self._run_task, args=(runtime_address, token), daemon=True).start()
 
     def _run_task(self, runtime_address: str, token: str) -> None:
         client = _connect(runtime_address, token)
@@ -68,7 +71,7 @@ class Worker:
                 reply = self._answer(message, context)
             push_message(client, reply, context)
             status, details = SubStatus.COMPLETED, ""
-        except (httpx.HTTPError, RuntimeError) as error:
+        except LOST_ON_THE_WAY as error:
             logger.warning("A task was lost between worker and SuperNode: %s", type(error).__name__)
         finally:
             push_task_output(client=client, context=context, sub_status=status, details=details)
