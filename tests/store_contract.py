@@ -100,6 +100,13 @@ class StoreContract:
         store.put([replace(SESSION, ended_at=None)])
         assert store.get(SessionRow)[0].ended_at == NOON
 
+    def test_ended_session_stays_ended(self, store: Store) -> None:
+        session = SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND)
+        store.put([session])
+        store.put([replace(session, ended_at=NOON)])
+        store.put([replace(session, seen_at=NOON + SECOND)])
+        assert store.get(SessionRow) == [replace(session, seen_at=NOON + SECOND, ended_at=NOON)]
+
     def test_presence_never_moves_back(self, store: Store) -> None:
         store.put([PRESENCE])
         store.put([replace(PRESENCE, state="ready", last_seen_at=NOON - SECOND)])

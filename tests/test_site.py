@@ -113,7 +113,7 @@ def test_data_that_cannot_be_used_is_told_with_the_name_of_the_site(
     home: SiteHome, paper: io.StringIO, tmp_path: Path
 ) -> None:
     site = make_site(home, paper, data_root=tmp_path / "nowhere")
-    with pytest.raises(SiteDataError, match="^Site 'north': .*nowhere") as refusal:
+    with pytest.raises(SiteDataError, match=r"^Site 'north': .*nowhere") as refusal:
         site.prepare(DATA)
     assert "\n" not in str(refusal.value)
 

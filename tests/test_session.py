@@ -1,0 +1,65 @@
+import io
+import logging
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from fl_client.session import EndOfSession, take_part
+from fl_core.config import SiteConfig
+from fl_core.errors import SiteDataError, SiteRefusedError, UsageError
+
+SECRET = "/data/patients/1.3.6.1.4.1.14519.mhd"
+
+
+def test_session_goes_on_until_something_ends_it() -> None:
+    end = EndOfSession()
+    assert end.is_open
+    end.refuse("The name is taken.")
+    assert not end.is_open
+    assert isinstance(end.error, SiteRefusedError)
+    assert str(end.error) == "The name is taken."
+
+
+def test_bad_data_ends_the_session_and_the_coordinator_is_told_no_detail() -> None:
+    end = EndOfSession()
+    told = end.explain(SiteDataError(f"Site 'north': {SECRET} is too short."))
+    assert told == "The site's data cannot be used; its own terminal says why."
+    assert SECRET in str(end.error)
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, KeyError, OSError])
+def test_failure_is_told_to_the_coordinator_by_its_kind_only(
+    kind: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    end = EndOfSession()
+    told = end.explain(kind(SECRET))
+    assert told == f"The site's program failed ({kind.__name__}); its own terminal says why."
+    assert end.is_open
+    assert SECRET in caplog.text
+
+
+def test_traceback_is_shown_at_the_site_only_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    EndOfSession().explain(ValueError("x"))
+    assert not caplog.records[-1].exc_info
+    with caplog.at_level(logging.DEBUG, logger="fl_client.session"):
+        EndOfSession().explain(ValueError("x"))
+    assert caplog.records[-1].exc_info
+
+
+def test_site_without_usable_data_ends_before_it_connects(tmp_path: Path) -> None:
+    config = SiteConfig(site="north", data_root=tmp_path / "nowhere")
+    paper = io.StringIO()
+    with pytest.raises(SiteDataError, match="Site 'north': "):
+        take_part(config, tmp_path / "north", Console(file=paper))
+    assert "coordinator" not in paper.getvalue()
+
+
+def test_site_that_runs_already_does_not_start_again(tmp_path: Path, scans: Path) -> None:
+    from fl_client.home import SiteHome
+
+    first = SiteHome(tmp_path / "north", "north")
+    config = SiteConfig(site="north", data_root=scans)
+    with pytest.raises(UsageError, match="Site 'north' runs on this machine already"):
+        take_part(config, tmp_path / "north", Console(file=io.StringIO()))
+    first.close()
