@@ -1,4 +1,6 @@
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,14 @@ NORTH = 'site = "north"\ndata_root = "/data/north"\nserver = "a.example.org:1"\n
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in an empty folder, and give the environment back as it was."""
+    before = dict(os.environ)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FEDLUNA_HOME", str(tmp_path / "home"))
+    os.environ["FEDLUNA_HOME"] = str(tmp_path / "home")
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 def write_site_file(path: Path, content: str = NORTH) -> Path:
