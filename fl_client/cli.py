@@ -1,5 +1,6 @@
 """``fl-client``: one hospital takes part, until Ctrl-C."""
 
+import os
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from fl_core.config import (
     parse_settings,
 )
 from fl_core.errors import ConfigError
+from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 
 app = typer.Typer(add_completion=False)
@@ -51,10 +53,12 @@ def client(
     site_config = read_site_config(
         config, {key: value for key, value in options.items() if value is not None}
     )
+    folder = home_folder() / "sites" / site_config.site
+    os.environ.update(flower_environment(folder / "flower"))  # some of it is read when flwr is imported
     from fl_client.session import take_part  # torch takes seconds: not for a wrong option
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    take_part(site_config, home_folder() / "sites" / site_config.site, Console())
+    take_part(site_config, folder, Console())
 
 
 def read_site_config(path: Path | None, options: dict[str, Any]) -> SiteConfig:

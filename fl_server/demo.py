@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -76,7 +76,9 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port for the sites.")] = 9092,
     monitor_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the monitor.")] = 8501,
     monitor: Annotated[bool, typer.Option(help="Start the monitor.")] = True,
-    exit_when_done: Annotated[bool, typer.Option(help="Do not keep the monitor up at the end.")] = False,
+    exit_when_done: Annotated[
+        bool, typer.Option(help="Do not keep the monitor up at the end; so it is also without a terminal.")
+    ] = False,
     verbose: VerboseOption = False,
     version: VersionOption = False,
 ) -> None:
@@ -88,9 +90,10 @@ def demo(
         if monitor:
             start_monitor(this, children)
         conduct_demo(this, write_scans(this))
-        if monitor and not exit_when_done:
+        if monitor and not exit_when_done and sys.stdin.isatty():
             console.print("The monitor stays up; Ctrl-C ends it.")
-            signal.pause()
+            with suppress(KeyboardInterrupt):
+                signal.pause()
 
 
 def start_monitor(this: Demo, children: ExitStack) -> None:

@@ -75,7 +75,7 @@ class Workplace:
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.PIPE if typed else None,
+                stdin=subprocess.PIPE if typed else subprocess.DEVNULL,
                 text=True,
                 cwd=self.folder,
             )
@@ -345,12 +345,15 @@ def test_a_truncated_scan_is_one_line_without_its_uid(workplace: Workplace, tmp_
 
 
 def test_the_demo_runs_to_its_end(workplace: Workplace) -> None:
-    options = ("--rounds", "1", "--sites", "2", "--scans-per-site", "3", "--no-monitor", "--exit-when-done")
     folder = workplace.folder / "demo"
-    demo = workplace.start("fl-demo", *options, "--folder", str(folder), "--port", str(workplace.fleet_port))
+    ports = ("--port", str(workplace.fleet_port), "--monitor-port", str(find_free_port()))
+    sizes = ("--rounds", "1", "--sites", "2", "--scans-per-site", "3")
+    demo = workplace.start("fl-demo", "--folder", str(folder), *ports, *sizes)
 
     assert demo.wait(RUN_TIMEOUT_S) == 0, workplace.printed(demo)
 
+    lines = workplace.printed(demo).splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["Monitor", "User", "Password"]
     (run,) = open_store(folder / "home").get(RunRow)
     assert run.state is RunState.FINISHED
     assert str(folder / "home" / "runs" / run.run_id / "report.html") in workplace.printed(demo)
