@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -51,9 +52,8 @@ def take_part(config: SiteConfig, folder: Path, console: Console) -> None:
 
     Raises SiteDataError if the data cannot be used, SiteRefusedError if the coordinator says no.
     """
-    home = SiteHome(folder, config.site)
     end = EndOfSession()
-    with SiteDisplay(console) as display:
+    with closing(SiteHome(folder, config.site)) as home, SiteDisplay(console) as display:
         site = Site(config, home, display)
         site.prepare(home.last_data_config())
         worker = Worker(make_client_app(site, home.instance(), end.refuse), end.explain)
@@ -73,4 +73,4 @@ def _serve(worker: Worker, server: str, folder: Path, display: SiteDisplay, end:
         if not end.is_open:
             time.sleep(LAST_WORDS_S)
     if end.is_open:
-        display.say("The link to the coordinator has ended")
+        display.say(f"The link to the coordinator has ended; Flower's log is {folder / 'supernode.log'}")

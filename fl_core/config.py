@@ -4,9 +4,9 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from fl_core.errors import ConfigError
 from luna16.config import (
@@ -81,6 +81,12 @@ class ServerConfig(Settings):
     host: LoopbackHost = "127.0.0.1"
     fleet_port: Port = 9092
     control_port: Port = 9093
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> Self:
+        if self.fleet_port == self.control_port:
+            raise ValueError(f"has {self.fleet_port} as fleet_port and as control_port, expected two ports")
+        return self
 
 
 class TaskSettings(Settings):

@@ -123,8 +123,8 @@ def pack_refusal(reason: str) -> RecordDict:
 
 
 def unpack_refusal(content: RecordDict) -> str:
-    """Return the reason why this site may not take part."""
-    return _word(content, "reason")
+    """Return the reason why this site may not take part, as one line."""
+    return _make_one_line(_word(content, "reason"))
 
 
 def pack_join_reply(reply: JoinReply) -> RecordDict:
@@ -135,7 +135,9 @@ def pack_join_reply(reply: JoinReply) -> RecordDict:
 def unpack_join_reply(content: RecordDict) -> JoinReply:
     """Return who a site says it is."""
     return JoinReply(
-        site=_word(content, "site"), instance=_word(content, "instance"), version=_word(content, "version")
+        site=_word(content, "site"),
+        instance=_word(content, "instance"),
+        version=_make_one_line(_word(content, "version")),
     )
 
 

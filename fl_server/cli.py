@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fl_core.config import RunConfig, home_folder, load_settings
+from fl_core.config import RunConfig, home_folder, load_settings, parse_settings
 from fl_core.errors import AccountError, ConfigError
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
@@ -68,13 +68,13 @@ def server(
 
 
 def override(config: RunConfig, options: dict[str, int | None]) -> RunConfig:
-    """Return ``config`` with the options that were given in place of its own values."""
+    """Return ``config`` with the options that were given in place of its own values, all checked anew."""
+    table = config.model_dump()
     for key, value in options.items():
         group, name = key.split(".")
         if value is not None:
-            changed = getattr(config, group).model_copy(update={name: value})
-            config = config.model_copy(update={group: changed})
-    return config
+            table[group][name] = value
+    return parse_settings(table, RunConfig, source="fl-server")
 
 
 @users.command("add")
@@ -111,7 +111,10 @@ def list_users() -> None:
 
 def _read_password(*, is_piped: bool) -> str:
     if is_piped:
-        return sys.stdin.readline().rstrip("\n")
+        try:
+            return sys.stdin.readline().rstrip("\n")
+        except UnicodeDecodeError as error:
+            raise AccountError("The password on standard input is no UTF-8 text.") from error
     if not sys.stdin.isatty():
         raise AccountError("There is no terminal to type a password at. Give --password-stdin.")
     password: str = typer.prompt("Password", hide_input=True, confirmation_prompt="Again")

@@ -114,7 +114,8 @@ class RollCall:
             return
         self._members[who.site] = Member(node_id, who)
         self._names[node_id] = who.site
-        self._recorder.keep_event("site_joined", f"Site '{who.site}' has joined and prepares.", who.site)
+        text = f"Site '{who.site}' has joined with FedLuna {who.version}."
+        self._recorder.keep_event("site_joined", text, who.site)
         self._ask(node_id, messages.PREPARE, self._prepare)
 
     def _make_ready(self, node_id: int, data: PrepareReply) -> None:

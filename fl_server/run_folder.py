@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from fl_core.config import TaskSettings
-from fl_core.errors import RunFailedError
 from fl_store.rows import CheckpointRow, utc_now
 from luna16.counts import Score
 
@@ -68,14 +67,6 @@ class RunFolder:
         about = {**asdict(row), "written_at": row.written_at.isoformat(), "settings": self._settings}
         _write_json(path.with_suffix(".json"), about)
         return row
-
-
-def load_weights(path: Path) -> dict[str, torch.Tensor]:
-    """Read a checkpoint whose sha256 is that of the JSON beside it; RunFailedError if it is not."""
-    about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    if about["sha256"] != _sha256(path):
-        raise RunFailedError(f"{path} is not the file that {path.stem}.json describes: its sha256 differs.")
-    return load_file(path)
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:

@@ -66,9 +66,12 @@ class SuperLink:
         end_child(self.process)
 
     def submit(self, bundle: Fab) -> None:
-        """Start the run: the SuperLink starts the bundle's ServerApp in a process of its own."""
+        """Let the SuperLink start the bundle's ServerApp; RunFailedError if it does not."""
         request = StartRunRequest(fab=fab_to_proto(bundle), federation="")
-        self.flower_run_id = self.control.StartRun(request).run_id
+        try:
+            self.flower_run_id = self.control.StartRun(request).run_id
+        except httpx.HTTPError as error:
+            raise RunFailedError(f"The SuperLink did not start the run ({type(error).__name__}).") from error
 
     def is_run_finished(self) -> bool:
         """Say whether the ServerApp has ended, well or not; RunFailedError if the SuperLink itself has."""

@@ -161,3 +161,9 @@ def test_home_is_absolute_and_follows_the_environment(
     assert home_folder() == tmp_path / "fedluna-data"
     monkeypatch.setenv("FEDLUNA_HOME", "elsewhere")
     assert home_folder() == tmp_path / "elsewhere"
+
+
+def test_one_port_for_two_services_is_refused() -> None:
+    table = {"server": {"fleet_port": 9092, "control_port": 9092}}
+    with pytest.raises(ConfigError, match="server has 9092 as fleet_port and as control_port"):
+        parse_settings(table, RunConfig, source="run.toml")

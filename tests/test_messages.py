@@ -141,6 +141,11 @@ def test_task_without_a_round_number_is_refused(records: dict[str, Any]) -> None
         messages.unpack_round_no(RecordDict(records))
 
 
+def test_refusal_is_one_line_without_control_codes() -> None:
+    content = as_received(messages.pack_refusal("No.\n\x1b[31mRed"))
+    assert messages.unpack_refusal(content) == "No.  [31mRed"
+
+
 def test_join_and_refusal_arrive_as_they_were() -> None:
     who = JoinReply(site="north", instance="abc", version="0.1.0")
     assert messages.unpack_join_reply(as_received(messages.pack_join_reply(who))) == who

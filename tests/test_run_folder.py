@@ -7,8 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from fl_core.config import TaskSettings
-from fl_core.errors import RunFailedError
-from fl_server.run_folder import RunFolder, load_weights
+from fl_server.run_folder import RunFolder
 from luna16.counts import Score
 
 
@@ -35,7 +34,7 @@ def best_after(folder: RunFolder, *scores: tuple[float | None, float | None]) ->
 
 def test_model_comes_back_as_it_was(folder: RunFolder) -> None:
     folder.keep_model(model(0.1), 1, scored(0.5, 0.8))
-    weights = load_weights(folder.path / "last.safetensors")
+    weights = load_file(folder.path / "last.safetensors")
     assert weights.keys() == model(0.1).keys()
     assert all(torch.equal(weights[name], tensor) for name, tensor in model(0.1).items())
 
@@ -74,7 +73,7 @@ def test_best_has_the_highest_cpm_then_auc_and_is_the_first_such(
 
 def test_last_model_is_that_of_the_last_round(folder: RunFolder) -> None:
     best_after(folder, (0.9, 0.9), (0.1, 0.1))
-    assert load_weights(folder.path / "last.safetensors")["layer.bias"].item() == 2
+    assert load_file(folder.path / "last.safetensors")["layer.bias"].item() == 2
 
 
 def test_json_tells_round_scores_and_how_to_build_the_model(folder: RunFolder) -> None:
@@ -108,14 +107,4 @@ def test_model_that_cannot_be_written_leaves_the_one_before(
     monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(OSError, match="No space left"):
         folder.keep_model(model(2), 2, scored(0.6, 0.8))
-    assert load_weights(folder.path / "last.safetensors")["layer.bias"].item() == 1
-
-
-def test_damaged_checkpoint_is_refused(folder: RunFolder) -> None:
-    folder.keep_model(model(1), 1, scored(0.5, 0.8))
-    path = folder.path / "best.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    with pytest.raises(RunFailedError, match=r"best\.safetensors is not the file that best\.json describes"):
-        load_weights(path)
+    assert load_file(folder.path / "last.safetensors")["layer.bias"].item() == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fl_core.config import RunConfig, load_settings
+from fl_core.errors import ConfigError
 from fl_server.cli import main, override
 from fl_store import accounts
 from fl_store.accounts import check_password, find_user
@@ -109,3 +110,8 @@ def test_command_line_wins_over_the_file() -> None:
     assert (changed.federation.rounds, changed.server.fleet_port) == (2, 1234)
     assert changed.federation.min_sites == config.federation.min_sites
     assert changed.training == config.training
+
+
+def test_option_that_does_not_fit_the_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match="fl-server: server has 9093 as fleet_port"):
+        override(RunConfig(), {"server.fleet_port": 9093})
