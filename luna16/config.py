@@ -97,6 +97,8 @@ def _describe(fault: ErrorDetails, model: type[Settings]) -> str:
             return f"key '{key}' is missing."
         case "value_error" if "ctx" in fault:
             return f"{key} {fault['ctx']['error']}.".lstrip()
+        case "string_pattern_mismatch":
+            return f"{key} is {fault['input']!r}, expected text of the pattern {fault['ctx']['pattern']}."
         case _:
             expected = fault["msg"].removeprefix("Input should be ")
             return f"{key} is {fault['input']!r}, expected {expected}."

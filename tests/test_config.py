@@ -167,3 +167,8 @@ def test_one_port_for_two_services_is_refused() -> None:
     table = {"server": {"fleet_port": 9092, "control_port": 9092}}
     with pytest.raises(ConfigError, match="server has 9092 as fleet_port and as control_port"):
         parse_settings(table, RunConfig, source="run.toml")
+
+
+def test_name_that_does_not_fit_tells_the_pattern() -> None:
+    with pytest.raises(ConfigError, match=r"run.toml: name is 'a/b', expected text of the pattern"):
+        parse_settings({"name": "a/b"}, RunConfig, source="run.toml")
