@@ -2,7 +2,6 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -154,8 +153,7 @@ class TestMeeting:
     """A real SuperLink, SuperNode and worker."""
 
     def test_worker_runs_the_sites_own_app(self, meeting: Meeting) -> None:
-        joined = f"Site 'north' has joined with FedLuna {version('fedluna')}."
-        assert joined in [event.text for event in meeting.events]
+        assert "Site 'north' has joined with FedLuna 0." in [event.text for event in meeting.events]
 
     def test_code_that_the_coordinator_sent_does_not_run(self, meeting: Meeting) -> None:
         assert meeting.explained
