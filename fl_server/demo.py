@@ -25,6 +25,8 @@ from fl_core.terminal import VerboseOption, VersionOption, run_command
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.toml"
 COMMANDS = Path(sys.executable).parent
 USER = "demo"
+MONITOR_LOG = "monitor.log"
+"""It is there once an earlier demo has made the login."""
 POLL_S = 0.2
 SERVER_GRACE_S = 15.0
 """The coordinator ends children of its own first."""
@@ -102,10 +104,10 @@ def start_monitor(this: Demo, children: ExitStack) -> None:
     password = secrets.token_urlsafe(9)
     console.print(f"[bold]Monitor[/bold]   http://127.0.0.1:{this.monitor_port}")
     console.print(f"[bold]User[/bold]      {USER}\n[bold]Password[/bold]  {password}\n")
-    is_known = (this.folder / "home" / "fedluna.db").exists()
+    is_known = (this.folder / MONITOR_LOG).exists()
     task = ("password", USER) if is_known else ("add", USER, "--role", "server")
     this.run("fl-server", "users", *task, "--password-stdin", typed=password + "\n")
-    child = this.start("fl-monitor", "--port", str(this.monitor_port), log_name="monitor.log")
+    child = this.start("fl-monitor", "--port", str(this.monitor_port), log_name=MONITOR_LOG)
     children.callback(end_child, child)
 
 
