@@ -32,6 +32,7 @@ from fl_store.rows import (
     utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from tests.supabase_server import LITE, SupabaseServer, find_node, find_postgres_programs
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
@@ -51,6 +52,36 @@ def require(path: Path, *, why: str) -> None:
 def chromium() -> Path:
     require(CHROMIUM, why="browser tests need it (apt-get install chromium)")
     return CHROMIUM
+
+
+@pytest.fixture(scope="session")
+def supabase_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SupabaseServer]:
+    """A Supabase project with our tables, for the whole session; take ``supabase`` for an empty one."""
+    require(
+        find_postgres_programs() / "initdb", why="the Supabase tests need it (apt-get install postgresql)"
+    )
+    require(LITE, why="the Supabase tests need it (npm ci in tests/supabase)")
+    require(find_node(), why="the Supabase tests need it (npm ci in tests/supabase)")
+    with SupabaseServer.start(tmp_path_factory.mktemp("supabase")) as server:
+        yield server
+
+
+@pytest.fixture
+def supabase(supabase_server: SupabaseServer) -> SupabaseServer:
+    """The Supabase project, running and without a row."""
+    if not supabase_server.is_running:
+        supabase_server.restart()
+    supabase_server.empty()
+    return supabase_server
+
+
+@pytest.fixture(scope="session")
+def hosted_supabase() -> tuple[str, str]:
+    """The address and secret key of a hosted project with our tables, which is asked for on purpose."""
+    url, key = os.environ.get("SUPABASE_TEST_URL"), os.environ.get("SUPABASE_TEST_KEY")
+    if not url or not key:
+        pytest.skip("no hosted Supabase project: set SUPABASE_TEST_URL and SUPABASE_TEST_KEY")
+    return url, key
 
 
 @pytest.fixture
