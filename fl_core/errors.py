@@ -9,6 +9,9 @@ FedLunaError                 1  the run failed
 │   └── SiteRefusedError        the coordinator refused this site
 ├── MessageError             1  a message between coordinator and site lacks a part
 ├── StoreError               1  the metrics store cannot be read or written
+│   ├── StoreUnavailableError   not at present: the same may work later
+│   └── RowRefusedError         this row cannot be kept as it is
+│       └── TableRefusedError   no row of its table can
 └── RunFailedError           1  a run came to a bad end
 """
 
@@ -51,6 +54,18 @@ class MessageError(FedLunaError):
 
 class StoreError(FedLunaError):
     """The metrics store cannot be read or written."""
+
+
+class StoreUnavailableError(StoreError):
+    """The store cannot be used at present: down, locked, full, or its keys or schema do not fit yet."""
+
+
+class RowRefusedError(StoreError):
+    """The store works, but cannot keep a row as it is."""
+
+
+class TableRefusedError(RowRefusedError):
+    """The store works, but lacks the row's table, a column of it, or the right to write there."""
 
 
 class RunFailedError(FedLunaError):

@@ -9,7 +9,7 @@ from fl_monitor.feed import Feed
 from fl_monitor.login import Login, Tickets
 from fl_monitor.snapshot import Poller
 from fl_store.base import Store
-from fl_store.connect import open_store
+from fl_store.connect import open_monitor_store
 
 
 @dataclass(frozen=True)
@@ -40,4 +40,4 @@ def make_service(store: Store) -> Service:
 @cache
 def service_of(home: Path) -> Service:
     """Return this process's monitor of the coordinator whose folder is ``home``."""
-    return make_service(open_store(home))
+    return make_service(open_monitor_store(home))

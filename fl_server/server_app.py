@@ -19,7 +19,7 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.strategy import NoduleFedAvg
-from fl_store.connect import open_store
+from fl_store.connect import open_local_store
 from fl_store.rows import RunRow, RunState
 from luna16.model import build_model
 
@@ -37,7 +37,7 @@ def main(grid: Grid, _context: Context) -> None:
     wait_shortly_for_weights()
     run_id = os.environ[RUN_ID_VARIABLE]
     folder = home_folder() / "runs" / run_id
-    store = open_store(home_folder())
+    store = open_local_store(home_folder())
     recorder = Recorder(store, store.get(RunRow, run_id=run_id)[0])
     config = load_settings(folder / "config.toml", RunConfig)
     try:

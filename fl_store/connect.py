@@ -1,14 +1,63 @@
-"""Open the store that the environment names."""
+"""Open the store that the environment names: embedded, and mirrored to Supabase if that is configured."""
 
+import logging
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from fl_core.errors import ConfigError
 from fl_store.base import Store
 from fl_store.sqlite import FILE_NAME, SqliteStore
+
+if TYPE_CHECKING:
+    from fl_store.supabase import SupabaseStore
+
+logger = logging.getLogger(__name__)
+
+VARIABLES = ("SUPABASE_URL", "SUPABASE_KEY")
 
 
 def open_store(home: Path) -> Store:
     """Open the store of the coordinator whose folder is ``home``, making it if it is new.
 
-    Raises StoreError if it cannot be used.
+    Raises StoreError if it cannot be used. What is wrong with Supabase is a warning: rows wait for it.
     """
+    local, remote = open_local_store(home), _supabase_or_warning()
+    if remote is None:
+        return local
+    from fl_store.mirrored import MirroredStore
+
+    return MirroredStore(local, remote)
+
+
+def open_monitor_store(home: Path) -> Store:
+    """Open the store of a monitor: it may run beside the coordinator, or elsewhere with Supabase's keys."""
+    local, remote = open_local_store(home), _supabase_or_warning()
+    if remote is None:
+        return local
+    from fl_store.mirrored import MonitorStore
+
+    return MonitorStore(local, remote)
+
+
+def open_local_store(home: Path) -> SqliteStore:
+    """Open the embedded store alone, for a process beside one that carries its rows."""
     return SqliteStore(home / FILE_NAME)
+
+
+def open_supabase() -> "SupabaseStore | None":
+    """Return the store in Supabase, or None if it is not configured; ConfigError if it is so wrongly."""
+    if not any(os.environ.get(name) for name in VARIABLES):
+        return None
+    from fl_store.supabase import SupabaseSettings, SupabaseStore
+
+    settings = SupabaseSettings.read(os.environ)
+    return SupabaseStore(settings) if settings else None
+
+
+def _supabase_or_warning() -> "SupabaseStore | None":
+    try:
+        return open_supabase()
+    except ConfigError as error:
+        logger.warning("%s Until then rows are kept here only; nothing is lost.", error)
+        return None

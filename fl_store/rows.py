@@ -1,7 +1,8 @@
 """The rows that coordinator and monitor share, one frozen dataclass a table.
 
 Keys are natural or made by the writer, so that writing a row twice changes nothing. All times are
-UTC. A metric that is undefined (no positives, no scans) has the value None, never NaN.
+UTC. Numbers are finite: a metric that is undefined (no positives, no scans) has the value None, and one
+that came out as NaN or infinite has the value None and says which in ``not_finite``.
 """
 
 import uuid
@@ -37,6 +38,14 @@ class Metric(StrEnum):
 
 SENSITIVITIES = tuple(metric for metric in Metric if metric.startswith("sensitivity_at_"))
 """Sensitivity at the seven LUNA16 rates of false positives per scan, in rising order of the rate."""
+
+
+class NotFinite(StrEnum):
+    """What a number was that has no value."""
+
+    NAN = "nan"
+    INFINITE = "inf"
+    MINUS_INFINITE = "-inf"
 
 
 class RunState(StrEnum):
@@ -130,6 +139,17 @@ class SessionRow:
 
 
 @dataclass(frozen=True)
+class LoginAttemptRow:
+    """A login that was tried; ``user`` is set if there is one of that name: it may be a mistyped password."""
+
+    user: str | None
+    address: str | None
+    is_accepted: bool
+    attempted_at: datetime
+    attempt_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
 class RunRow:
     """One training of the federation."""
 
@@ -158,6 +178,8 @@ class SiteRoundRow:
     """What one site did in one round; it is written anew at every change of state.
 
     ``train_s`` and ``evaluate_s`` are measured at the site; the times are the coordinator's.
+    ``update_norm`` is the length of what the site changed in the model, ``update_cosine`` (-1 to 1) its
+    direction beside the mean change of the round.
     """
 
     run_id: str
@@ -173,6 +195,8 @@ class SiteRoundRow:
     bytes_down: int = 0
     bytes_up: int = 0
     num_examples: int | None = None
+    update_norm: float | None = None
+    update_cosine: float | None = None
     reason: str | None = None
 
 
@@ -187,6 +211,16 @@ class MetricRow:
     value: float | None
     num_examples: int | None
     recorded_at: datetime
+    not_finite: NotFinite | None = None
+
+
+@dataclass(frozen=True)
+class DataCardRow:
+    """What a site tells of its data: counts by name, a count of fewer than 5 scans withheld as None."""
+
+    site: str
+    card: dict[str, Any]
+    received_at: datetime
 
 
 @dataclass(frozen=True)
@@ -231,10 +265,12 @@ Row = (
     SiteRow
     | UserRow
     | SessionRow
+    | LoginAttemptRow
     | RunRow
-    | RoundRow
+    | DataCardRow
     | SiteRoundRow
     | MetricRow
+    | RoundRow
     | CheckpointRow
     | PresenceRow
     | EventRow

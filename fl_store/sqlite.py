@@ -1,7 +1,11 @@
-"""The embedded store: SQLite in WAL mode, every commit on disk before ``put`` returns."""
+"""The embedded store: SQLite in WAL mode, every commit on disk before ``put`` returns.
+
+With each row goes an entry in the outbox, in the same transaction, so that Supabase can be given what it
+does not have, whenever it is there. See ``outbox``.
+"""
 
 import contextlib
-import fcntl
+import json
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -12,13 +16,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import Insert, insert
 
-from fl_core.errors import StoreError
+from fl_core.errors import RowRefusedError, StoreError, StoreUnavailableError
+from fl_core.locks import hold_lock
 from fl_store.base import RowT
-from fl_store.rows import EventRow, PresenceRow, Row, SessionRow
-from fl_store.schema import ORDERED_BY, SCHEMA_VERSION, TABLES, metadata
+from fl_store.rows import EventRow, PresenceRow, Row, SessionRow, UserRow, utc_now
+from fl_store.schema import ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
 
 FILE_NAME = "fedluna.db"
-BUSY_TIMEOUT_MS = 10_000
+BUSY_TIMEOUT_MS = 5_000
 
 
 class SqliteStore:
@@ -26,19 +31,31 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         """Open the file, or make it; StoreError if it is unusable or of a newer schema."""
-        self._path = path
+        self.path = path
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _set_pragmas)
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(path.with_suffix(".lock")):
+            # The switch to WAL does not wait for another's lock.
+            with hold_lock(path.with_suffix(".lock")):
                 self._create_schema()
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Keep all rows or none, in one transaction."""
-        with self._explained(), self._engine.begin() as connection:
+        """Keep all rows or none, in one transaction, and note that Supabase lacks them."""
+        with self.begin() as connection:
             for row_type, group in groupby(rows, type):
-                connection.execute(_upsert(row_type), [asdict(row) for row in group])
+                same = list(group)
+                connection.execute(_upsert(row_type), [asdict(row) for row in same])
+                connection.execute(_QUEUE, [_entry_of(row) for row in same])
+
+    def put_copies(self, rows: Sequence[Row]) -> None:
+        """Keep rows that come from Supabase, but not over one that is still to be carried there."""
+        with self.begin() as connection:
+            queued = sa.select(OUTBOX.c.table_name, OUTBOX.c.row_key)
+            waiting = {tuple(entry) for entry in connection.execute(queued)}
+            for row in rows:
+                if (TABLES[type(row)].name, key_text(row)) not in waiting:
+                    connection.execute(_upsert(type(row)), asdict(row))
 
     def get(self, row_type: type[RowT], *, newest: int | None = None, **where: Any) -> list[RowT]:
         """Return the rows whose columns equal ``where``, oldest first; ``newest`` keeps the last n."""
@@ -46,26 +63,38 @@ class SqliteStore:
         order = [table.c[ORDERED_BY[row_type]], *table.primary_key.columns]
         query = sa.select(table).where(*(table.c[name] == value for name, value in where.items()))
         query = query.order_by(*(column.desc() for column in order)).limit(newest)
-        with self._explained(), self._engine.connect() as connection:
+        with self.begin() as connection:
             try:
                 found = connection.execute(query).mappings().all()
             except ValueError as error:  # a word that none of our enums has
-                raise StoreError(f"{self._path}, table {table.name}: {error}.") from error
+                raise StoreError(f"{self.path}, table {table.name}: {error}.") from error
         return [row_type(**row) for row in reversed(found)]
 
     def close(self) -> None:
         """Close every connection to the file."""
         self._engine.dispose()
 
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """Begin a transaction; what goes wrong in it is a StoreError of one line."""
+        with self._explained(), self._engine.begin() as connection:
+            yield connection
+
     def _create_schema(self) -> None:
+        """Make the tables of this version; an older file gets what it lacks, and is queued as a whole."""
         with self._engine.begin() as connection:
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if found > SCHEMA_VERSION:
                 raise StoreError(
-                    f"{self._path} has schema {found}, written by a newer FedLuna; this one knows "
+                    f"{self.path} has schema {found}, written by a newer FedLuna; this one knows "
                     f"schema {SCHEMA_VERSION}. Update FedLuna or choose another FEDLUNA_HOME."
                 )
             metadata.create_all(connection)
+            _add_missing_columns(connection)
+        if 0 < found < SCHEMA_VERSION:
+            for row_type in TABLES:
+                self.put(self.get(row_type))
+        with self._engine.begin() as connection:
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     @contextlib.contextmanager
@@ -73,18 +102,28 @@ class SqliteStore:
         """Turn a fault of the database, the disk or a value into one line."""
         try:
             yield
+        except sa.exc.DatabaseError as error:
+            is_row = isinstance(error, sa.exc.IntegrityError | sa.exc.DataError)
+            kind = RowRefusedError if is_row else StoreUnavailableError
+            raise kind(f"Cannot use the store {self.path}: {error.orig}.") from error
         except sa.exc.StatementError as error:
-            raise StoreError(f"Cannot use the store {self._path}: {error.orig}.") from error
+            raise RowRefusedError(f"Cannot use the store {self.path}: {error.orig}.") from error
+        except OverflowError as error:
+            raise RowRefusedError(f"Cannot use the store {self.path}: {error}.") from error
         except OSError as error:
-            raise StoreError(f"Cannot use the store {self._path}: {error.strerror}.") from error
+            raise StoreUnavailableError(f"Cannot use the store {self.path}: {error.strerror}.") from error
 
 
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time make a new file: the switch to WAL does not wait for another's lock."""
-    with path.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def key_text(row: Row) -> str:
+    """Return the row's key as a JSON list."""
+    return json.dumps([getattr(row, column.name) for column in TABLES[type(row)].primary_key])
+
+
+_QUEUE = insert(OUTBOX).prefix_with("OR REPLACE")
+
+
+def _entry_of(row: Row) -> dict[str, Any]:
+    return {"table_name": TABLES[type(row)].name, "row_key": key_text(row), "queued_at": utc_now()}
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
@@ -94,15 +133,33 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _upsert(row_type: type[Row]) -> Insert:
+    """Return the statement that keeps a row; supabase/migrations has the same rules as triggers."""
     table = TABLES[row_type]
     query = insert(table)
     if row_type is EventRow:
         return query.on_conflict_do_nothing()
     keys = table.primary_key.columns
+    old, new = table.c, query.excluded
     replaced: dict[str, sa.ColumnElement[Any]] = {
-        column.name: query.excluded[column.name] for column in table.c if column.name not in keys
+        column.name: new[column.name] for column in table.c if column.name not in keys
     }
-    if row_type is SessionRow:  # a session that was ended stays so, whoever writes it last
-        replaced["ended_at"] = sa.func.coalesce(table.c.ended_at, query.excluded.ended_at)
-    is_newer = table.c.last_seen_at <= query.excluded.last_seen_at if row_type is PresenceRow else None
+    if row_type is SessionRow:  # one that was ended stays so, whoever writes it last
+        replaced["ended_at"] = sa.func.coalesce(old.ended_at, new.ended_at)
+        replaced["seen_at"] = sa.func.max(old.seen_at, new.seen_at)
+    clock = _CLOCKS.get(row_type)
+    is_newer = old[clock] <= new[clock] if clock else None
     return query.on_conflict_do_update(index_elements=list(keys), set_=replaced, where=is_newer)
+
+
+_CLOCKS: dict[type[Row], str] = {PresenceRow: "last_seen_at", UserRow: "changed_at"}
+"""A row of these is never replaced by one that is older."""
+
+
+def _add_missing_columns(connection: sa.Connection) -> None:
+    inspector = sa.inspect(connection)
+    for table in TABLES.values():
+        known = {column["name"] for column in inspector.get_columns(table.name)}
+        for column in table.c:
+            if column.name not in known:
+                line = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {line}")

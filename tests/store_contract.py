@@ -1,5 +1,6 @@
 """What every store promises; the tests of a store inherit ``StoreContract`` and give a ``store``."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -7,13 +8,16 @@ from typing import Any
 
 import pytest
 
-from fl_core.errors import StoreError
+from fl_core.errors import RowRefusedError, StoreError
 from fl_store.base import Store
 from fl_store.rows import (
     CheckpointRow,
+    DataCardRow,
     EventRow,
+    LoginAttemptRow,
     Metric,
     MetricRow,
+    NotFinite,
     PresenceKind,
     PresenceRow,
     Role,
@@ -31,7 +35,9 @@ from fl_store.rows import (
 NOON = datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
 
+HASH = "$2b$12$" + "a" * 53
 RUN = RunRow("r1", "Run", RunState.RUNNING, 5, {"data": {"hu_min": -1000}, "subsets": [1, 2]}, NOON)
+USER = UserRow("anna", HASH, Role.CLIENT, "north", is_disabled=True, created_at=NOON, changed_at=NOON)
 SITE_ROUND = SiteRoundRow("r1", 1, "north", SiteRoundState.TRAINED, NOON, NOON, train_s=1.25, bytes_up=2**40)
 METRIC = MetricRow("r1", 1, "north", Metric.AUC, 0.1 + 0.2, 120, NOON)
 PRESENCE = PresenceRow(PresenceKind.SITE, "north", "training", NOON)
@@ -39,9 +45,11 @@ SESSION = SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND)
 EVENT = EventRow("round", "Round 1 is over.", run_id="r1", occurred_at=NOON, event_id="e1")
 EVERY_KIND: list[Row] = [
     SiteRow("north", str(2**63), 7, 2, NOON, NOON),
-    UserRow("anna", "hash", Role.CLIENT, "north", is_disabled=True, created_at=NOON, changed_at=NOON),
+    USER,
     SESSION,
+    LoginAttemptRow("anna", "192.0.2.7", is_accepted=False, attempted_at=NOON, attempt_id="a1"),
     RUN,
+    DataCardRow("north", {"train_scans": 7, "diameters_mm": {"3-6": None}}, NOON),
     RoundRow("r1", 1, NOON, NOON + SECOND),
     SITE_ROUND,
     METRIC,
@@ -186,6 +194,41 @@ class StoreContract:
         assert store.get(MetricRow) == rows
 
     def test_words_of_others_are_data_not_commands(self, store: Store) -> None:
-        text = "Robert'); DROP TABLE events;-- \N{GREEK SMALL LETTER ALPHA}\n\0"
+        text = "Robert'); DROP TABLE events;-- \N{GREEK SMALL LETTER ALPHA}\n"
         store.put([replace(EVENT, text=text)])
         assert store.get(EventRow, text=text)[0].text == text
+
+    def test_what_postgres_cannot_hold_in_a_text_becomes_a_replacement_character(self, store: Store) -> None:
+        store.put([replace(EVENT, text="cut\0off\ud800")])
+        assert store.get(EventRow)[0].text.startswith(
+            "cut\N{REPLACEMENT CHARACTER}off\N{REPLACEMENT CHARACTER}"
+        )
+
+    @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+    def test_number_that_is_not_finite_is_refused(self, store: Store, value: float) -> None:
+        with pytest.raises(RowRefusedError, match=f"number is {value}, expected a finite one"):
+            store.put([replace(METRIC, value=value)])
+
+    def test_metric_that_was_not_finite_says_what_it_was(self, store: Store) -> None:
+        row = replace(METRIC, value=None, not_finite=NotFinite.INFINITE)
+        store.put([row])
+        assert store.get(MetricRow) == [row]
+
+    def test_metric_has_a_value_or_was_not_finite(self, store: Store) -> None:
+        with pytest.raises(RowRefusedError, match="not_finite_has_no_value"):
+            store.put([replace(METRIC, not_finite=NotFinite.NAN)])
+
+    def test_password_that_is_no_hash_is_refused(self, store: Store) -> None:
+        with pytest.raises(RowRefusedError, match="is_bcrypt"):
+            store.put([replace(USER, password_hash="correct horse battery")])
+
+    def test_account_never_moves_back(self, store: Store) -> None:
+        disabled = replace(USER, is_disabled=True, changed_at=NOON + SECOND)
+        store.put([disabled])
+        store.put([replace(USER, is_disabled=False)])
+        assert store.get(UserRow) == [disabled]
+
+    def test_session_is_never_seen_earlier_than_before(self, store: Store) -> None:
+        store.put([replace(SESSION, seen_at=NOON + SECOND)])
+        store.put([SESSION])
+        assert store.get(SessionRow)[0].seen_at == NOON + SECOND

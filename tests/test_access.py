@@ -8,12 +8,13 @@ from fl_monitor.access import ALL_SITES, UNTOLD_REASON, limit_to, scope_of
 from fl_monitor.snapshot import Snapshot, SnapshotReader
 from fl_store.rows import FEDERATION, EventRow, Role, UserRow, utc_now
 from fl_store.sqlite import SqliteStore
+from tests.store_contract import HASH
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def user(role: Role, site: str | None) -> UserRow:
-    return UserRow("u", "-", role, site, is_disabled=False, created_at=NOON, changed_at=NOON)
+    return UserRow("u", HASH, role, site, is_disabled=False, created_at=NOON, changed_at=NOON)
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 from fl_monitor.auth import IDLE_LIMIT, SESSION_LIMIT, Sessions
 from fl_store.rows import Role, SessionRow, UserRow
 from fl_store.sqlite import SqliteStore
+from tests.store_contract import HASH
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
-ANNA = UserRow("anna", "no hash", Role.ANALYST, None, is_disabled=False, created_at=NOON, changed_at=NOON)
+ANNA = UserRow("anna", HASH, Role.ANALYST, None, is_disabled=False, created_at=NOON, changed_at=NOON)
 
 
 @pytest.fixture
@@ -87,7 +88,7 @@ def test_disabling_a_user_ends_every_session_at_once(sessions: Sessions, store: 
 
 def test_changed_password_ends_older_sessions_only(sessions: Sessions, store: SqliteStore) -> None:
     old = sessions.start("anna", NOON)
-    store.put([replace(ANNA, password_hash="another", changed_at=NOON + timedelta(seconds=1))])
+    store.put([replace(ANNA, password_hash=HASH.replace("a", "b"), changed_at=NOON + timedelta(seconds=1))])
     new = sessions.start("anna", NOON + timedelta(seconds=2))
     assert sessions.find_user(old, NOON + timedelta(seconds=2)) is None
     assert sessions.find_user(new, NOON + timedelta(seconds=2)) is not None

@@ -10,7 +10,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("luna16", "fl_core", "fl_store", "fl_client", "fl_server", "fl_monitor")
 PARTS = (*PACKAGES, "monitor_app")
 
-CORE_WITHOUT_FLOWER = ("fl_core.config", "fl_core.errors", "fl_core.processes", "fl_core.terminal")
+CORE_WITHOUT_FLOWER = (
+    "fl_core.config",
+    "fl_core.errors",
+    "fl_core.locks",
+    "fl_core.processes",
+    "fl_core.terminal",
+)
 MAY_IMPORT_OF_OURS: dict[str, tuple[str, ...]] = {
     "luna16": (),
     "fl_core": ("luna16.config", "luna16.counts"),

@@ -85,15 +85,17 @@ def test_live_feed_answers_204_when_nothing_is_new(client: Visitor, service: Ser
     assert again.headers["cache-control"] == "no-store"
 
 
-def test_poll_does_not_prolong_the_session_but_activity_does(client: Visitor, service: Service) -> None:
+def test_poll_does_not_prolong_the_session_but_activity_does(
+    client: Visitor, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sign_in(client, service)
     (session,) = service.store.get(SessionRow)
-    minutes_ago = session.seen_at - timedelta(minutes=5)
-    service.store.put([replace(session, seen_at=minutes_ago)])
+    later = session.seen_at + timedelta(minutes=5)
+    monkeypatch.setattr("fl_monitor.routes.utc_now", lambda: later)
     client.get("/api/live")
-    assert service.store.get(SessionRow)[0].seen_at == minutes_ago
+    assert service.store.get(SessionRow)[0].seen_at == session.seen_at
     client.get("/api/live", params={"active": "1"})
-    assert service.store.get(SessionRow)[0].seen_at > minutes_ago
+    assert service.store.get(SessionRow)[0].seen_at == later
 
 
 def test_logout_ends_the_session_on_every_route(client: Visitor, service: Service) -> None:

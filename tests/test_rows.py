@@ -8,7 +8,7 @@ from fl_core.errors import ConfigError
 from fl_store import rows
 from fl_store.rows import FEDERATION, SENSITIVITIES, EventRow, RunState, SiteRoundState, UserRow, utc_now
 from luna16.froc import FALSE_POSITIVE_RATES
-from tests.store_contract import EVERY_KIND
+from tests.store_contract import EVERY_KIND, HASH
 
 
 def test_sensitivities_are_named_by_the_rates_of_luna16_in_order() -> None:
@@ -41,7 +41,7 @@ def test_events_have_keys_of_their_own_and_the_present_time() -> None:
 
 def test_secrets_are_not_in_the_text_of_a_row() -> None:
     anna = next(row for row in EVERY_KIND if isinstance(row, UserRow))
-    assert "'hash'" not in repr(anna)
+    assert HASH not in repr(anna)
     session = next(row for row in EVERY_KIND if isinstance(row, rows.SessionRow))
     assert "token hash" not in repr(session)
 

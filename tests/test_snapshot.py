@@ -20,6 +20,7 @@ from fl_store.rows import (
     utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from tests.store_contract import HASH
 
 LONG_AGO = utc_now() - timedelta(days=2)
 
@@ -77,7 +78,7 @@ def test_round_that_is_played_again_is_read_again(store: SqliteStore, rehearsal:
 def test_users_are_counted_once_each_while_their_session_lives(store: SqliteStore) -> None:
     now = utc_now()
     anna, ben = (
-        UserRow(name, "-", Role.ANALYST, None, is_disabled=False, created_at=now, changed_at=now)
+        UserRow(name, HASH, Role.ANALYST, None, is_disabled=False, created_at=now, changed_at=now)
         for name in ("anna", "ben")
     )
     store.put([anna, ben])

@@ -1,0 +1,266 @@
+"""The store in a Supabase project, through its Data API; the only file that knows the ``supabase`` library.
+
+A row that a replay brings again changes nothing: what an upsert must not undo, triggers in the project's
+own schema (``supabase/migrations``) hold.
+"""
+
+import base64
+import json
+import logging
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import sqlalchemy as sa
+from postgrest import CountMethod, ReturnMethod
+from postgrest.exceptions import APIError
+from supabase import Client, ClientOptions, create_client
+
+from fl_core.errors import ConfigError, RowRefusedError, StoreError, StoreUnavailableError, TableRefusedError
+from fl_store.base import RowT
+from fl_store.rows import Row, utc_now
+from fl_store.schema import ORDERED_BY, ROW_TYPES, SCHEMA_VERSION, TABLES
+from fl_store.wire import from_json, to_json, to_plain
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+MAX_CLOCK_ERROR_S = 5.0
+PAGE_ROWS = 1000
+"""What a project answers at most unless its settings say otherwise; any other number works too."""
+
+ROW_FAULTS = ("21", "22", "23", "54", "SUP")
+"""Beginnings of Postgres' codes for a value that cannot be kept, and the test server's own for a check."""
+TABLE_FAULTS = ("42501", "42P01", "42703", "PGRST204", "PGRST205")
+"""No right to write, no such table, no such column."""
+NO_FUNCTION = ("PGRST202", "42883")
+APPLY = "Apply the files of supabase/migrations to it, in order: docs/operate.md says how."
+
+
+@dataclass(frozen=True)
+class SupabaseSettings:
+    """Where the project is, and the secret key with which the coordinator and the monitor come."""
+
+    url: str
+    key: str = field(repr=False)
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "SupabaseSettings | None":
+        """Return what SUPABASE_URL and SUPABASE_KEY say; None without them, ConfigError if they are wrong."""
+        url, key = (environment.get(name, "").strip() for name in ("SUPABASE_URL", "SUPABASE_KEY"))
+        if not url and not key:
+            return None
+        if not url or not key:
+            missing = "SUPABASE_KEY" if url else "SUPABASE_URL"
+            raise ConfigError(f"{missing} is not set, but the other of the two is; set both or neither.")
+        _check_url(url)
+        _check_key(key)
+        return cls(url.rstrip("/"), key)
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a project says of itself; ``clock_ahead_s`` is its clock beside ours."""
+
+    schema_version: int
+    clock_ahead_s: float
+    missing_rights: tuple[str, ...]
+
+
+class SupabaseStore:
+    """A ``Store`` in the tables of one Supabase project."""
+
+    def __init__(self, settings: SupabaseSettings) -> None:
+        """Make the client; nothing is sent before the first call."""
+        self.name = urlsplit(settings.url).netloc
+        # HTTP/2, the library's default, is not safe across threads.
+        self._http = httpx.Client(http2=False, timeout=TIMEOUT)
+        options = ClientOptions(
+            httpx_client=self._http,
+            postgrest_client_retry=False,
+            auto_refresh_token=False,
+            persist_session=False,
+        )
+        self._client: Client = create_client(settings.url, settings.key, options)
+        self._is_checked = False
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Keep rows, all of one table in one request; all are checked before the first is sent."""
+        self._check_schema()
+        batches = [(row_type, [to_json(row) for row in same]) for row_type, same in groupby(rows, type)]
+        for row_type, values in batches:
+            table = TABLES[row_type]
+            keys = [column.name for column in table.primary_key]
+            for wave in _waves(values, keys):
+                upsert = self._client.table(table.name).upsert(
+                    wave, on_conflict=",".join(keys), returning=ReturnMethod.minimal
+                )
+                self._ask(upsert)
+
+    def get(self, row_type: type[RowT], *, newest: int | None = None, **where: Any) -> list[RowT]:
+        """Return the rows whose columns equal ``where``, oldest first; ``newest`` keeps the last n."""
+        self._check_schema()
+        table = TABLES[row_type]
+        keys = [column.name for column in table.primary_key]
+        found: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for values in self._pages(table, newest, where):  # rows that came meanwhile shift others: some twice
+            found[tuple(values[key] for key in keys)] = values
+        try:
+            rows = [from_json(row_type, values) for values in found.values()]
+        except ValueError as error:
+            raise StoreError(f"Supabase at {self.name}, table {table.name}: {error}.") from error
+        order = [ORDERED_BY[row_type], *keys]
+        return sorted(rows, key=lambda row: [getattr(row, name) for name in order])
+
+    def health(self) -> Health:
+        """Return what the project says of itself; StoreUnavailableError if it has no schema of ours."""
+        asked_at = utc_now()
+        try:
+            answer: Any = self._ask(self._client.rpc("fedluna_health", {})).data
+            now = datetime.fromisoformat(answer["now"])
+            rights = tuple(answer["missing_rights"])
+            ahead = now - (asked_at + (utc_now() - asked_at) / 2)
+            return Health(int(answer["schema_version"]), ahead.total_seconds(), rights)
+        except TableRefusedError as error:
+            raise StoreUnavailableError(f"{error} {APPLY}") from error
+        except (TypeError, KeyError, ValueError) as error:
+            raise StoreUnavailableError(f"What answers at {self.name} is no Data API of Supabase.") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _check_schema(self) -> None:
+        """Raise StoreUnavailableError, saying what to do, unless the project has our schema."""
+        if self._is_checked:
+            return
+        health = self.health()
+        if health.schema_version != SCHEMA_VERSION:
+            is_newer = health.schema_version > SCHEMA_VERSION
+            raise StoreUnavailableError(
+                f"Supabase at {self.name} has schema {health.schema_version}, this FedLuna needs schema "
+                f"{SCHEMA_VERSION}. {'Update FedLuna.' if is_newer else APPLY}"
+            )
+        if abs(health.clock_ahead_s) > MAX_CLOCK_ERROR_S:
+            logger.warning("%s", describe_clock(health.clock_ahead_s))
+        self._is_checked = True
+
+    def _pages(
+        self, table: sa.Table, newest: int | None, where: Mapping[str, Any]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield rows newest first, page by page, as many as there are or as are wanted."""
+        num_read, num_wanted = 0, newest if newest is not None else sys.maxsize
+        while num_read < num_wanted:
+            last = min(num_read + PAGE_ROWS, num_wanted) - 1
+            answer = self._ask(self._select(table, where).range(num_read, last))
+            yield from answer.data
+            num_read += len(answer.data)
+            num_wanted = min(num_wanted, answer.count or 0) if answer.data else 0
+
+    def _select(self, table: sa.Table, where: Mapping[str, Any]) -> Any:
+        query = self._client.table(table.name).select("*", count=CountMethod.exact)
+        for name, value in where.items():
+            plain = None if value is None else to_plain(table.c[name], value)
+            query = query.is_(name, "null") if plain is None else query.eq(name, plain)
+        for column in (table.c[ORDERED_BY[ROW_TYPES[table.name]]], *table.primary_key):
+            query = query.order(column.name, desc=True)
+        return query
+
+    def _ask(self, query: Any) -> Any:
+        """Send a request; what goes wrong is the StoreError that says whether to try the same again."""
+        try:
+            return query.execute()
+        except httpx.HTTPError as error:
+            self._is_checked = False
+            raise StoreUnavailableError(
+                f"Supabase at {self.name} does not answer ({type(error).__name__})."
+            ) from error
+        except APIError as error:
+            raise self._explain(error) from error
+
+    def _explain(self, error: APIError) -> StoreError:
+        code, message = str(error.code or ""), (error.message or "").strip().rstrip(".")
+        place = f"Supabase at {self.name}"
+        if code in TABLE_FAULTS:
+            return TableRefusedError(f"{place} refuses a table ({code}): {message}.")
+        if code.startswith(ROW_FAULTS):
+            return RowRefusedError(f"{place} refuses a row ({code}): {message}.")
+        self._is_checked = False
+        if code in NO_FUNCTION:
+            return StoreUnavailableError(f"{place} has no schema of FedLuna. {APPLY}")
+        if not code:
+            return StoreUnavailableError(f"{place} refuses SUPABASE_KEY: {message}.")
+        return StoreUnavailableError(f"{place} cannot serve the request ({code}): {message}.")
+
+
+def describe_clock(ahead_s: float) -> str:
+    """Say by how much the project's clock differs from this machine's."""
+    side = "behind" if ahead_s > 0 else "ahead of"
+    return (
+        f"This machine's clock is {abs(ahead_s):.0f} s {side} Supabase's; the times of rows are this "
+        "machine's. Set the clock (NTP)."
+    )
+
+
+def _waves(values: list[dict[str, Any]], keys: list[str]) -> list[list[dict[str, Any]]]:
+    """Split rows so that no key comes twice in one statement, which Postgres refuses; order stays."""
+    waves: list[list[dict[str, Any]]] = []
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for row in values:
+        key = tuple(row[name] for name in keys)
+        if seen[key] == len(waves):
+            waves.append([])
+        waves[seen[key]].append(row)
+        seen[key] += 1
+    return waves
+
+
+def _check_url(url: str) -> None:
+    parts = urlsplit(url)
+    is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.path.strip("/"):
+        raise ConfigError(
+            f"SUPABASE_URL is {url!r}, expected the project's address: https://PROJECT.supabase.co"
+        )
+    if parts.scheme == "http" and not is_local:
+        raise ConfigError("SUPABASE_URL begins with http://, which sends the key in the clear; use https://")
+
+
+def _check_key(key: str) -> None:
+    kind = key_kind(key)
+    if kind != "secret":
+        raise ConfigError(
+            f"SUPABASE_KEY is {kind}, expected a secret key (sb_secret_...): in the project's settings, "
+            "under API keys. Only the coordinator and the monitor may have it."
+        )
+
+
+def key_kind(key: str) -> str:
+    """Return 'secret' for a key that may write, or else what kind of key or text it is."""
+    if key.startswith("sb_secret_"):
+        return "secret"
+    if key.startswith("sb_publishable_"):
+        return "a publishable key"
+    role = _role_in(key)
+    if role == "service_role":
+        return "secret"
+    return f"a key of the role '{role}'" if role else "no key of Supabase"
+
+
+def _role_in(key: str) -> str | None:
+    """Return the role in a key of the older form, a JSON Web Token."""
+    parts = key.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
+    except ValueError:
+        return None
+    role = claims.get("role") if isinstance(claims, dict) else None
+    return role if isinstance(role, str) else None
