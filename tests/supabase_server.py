@@ -38,8 +38,8 @@ def find_postgres_programs() -> Path:
 
 def find_node() -> Path:
     """Return the Node that ``npm ci`` brought, or the machine's own where npm has none to bring."""
-    places = os.pathsep.join([str(HERE / "node_modules" / ".bin"), os.environ.get("PATH", "")])
-    return Path(shutil.which("node", path=places) or "/usr/bin/node")
+    found = list((HERE / "node_modules").glob("node-linux-*/bin/node"))
+    return found[0] if found else Path(shutil.which("node") or "/usr/bin/node")
 
 
 class Postgres:
