@@ -64,7 +64,12 @@ class Outbox:
             waiting: dict[str, dict[str, int]] = defaultdict(dict)
             for entry_id, table_name, row_key in connection.execute(query):
                 waiting[table_name][row_key] = entry_id
-            return [entry for name in ROW_TYPES for entry in _entries_of(connection, name, waiting[name])]
+            found = [entry for name in ROW_TYPES for entry in _entries_of(connection, name, waiting[name])]
+            left = {entry_id for ids in waiting.values() for entry_id in ids.values()}
+            left -= {entry.entry_id for entry in found}
+            if left:  # somebody deleted the rows themselves
+                connection.execute(OUTBOX.delete().where(OUTBOX.c.entry_id.in_(left)))
+        return found
 
     def drop(self, entries: Sequence[Entry]) -> None:
         """Forget entries that were carried; a row that has changed since has another entry, which stays."""

@@ -21,6 +21,7 @@ from fl_core.locks import hold_lock
 from fl_store.base import RowT
 from fl_store.rows import EventRow, PresenceRow, Row, SessionRow, UserRow, utc_now
 from fl_store.schema import ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
+from fl_store.wire import to_plain
 
 FILE_NAME = "fedluna.db"
 BUSY_TIMEOUT_MS = 5_000
@@ -116,7 +117,8 @@ class SqliteStore:
 
 def key_text(row: Row) -> str:
     """Return the row's key as a JSON list."""
-    return json.dumps([getattr(row, column.name) for column in TABLES[type(row)].primary_key])
+    columns = TABLES[type(row)].primary_key
+    return json.dumps([to_plain(column, getattr(row, column.name)) for column in columns])
 
 
 _QUEUE = insert(OUTBOX).prefix_with("OR REPLACE")

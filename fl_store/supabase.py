@@ -222,13 +222,16 @@ def _waves(values: list[dict[str, Any]], keys: list[str]) -> list[list[dict[str,
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
-    is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.path.strip("/"):
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"https", "http"} and parts.hostname and not parts.path.strip("/")
+    except ValueError:
+        is_address = False
+    if not is_address:
         raise ConfigError(
             f"SUPABASE_URL is {url!r}, expected the project's address: https://PROJECT.supabase.co"
         )
-    if parts.scheme == "http" and not is_local:
+    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
         raise ConfigError("SUPABASE_URL begins with http://, which sends the key in the clear; use https://")
 
 

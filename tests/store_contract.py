@@ -194,7 +194,7 @@ class StoreContract:
         assert store.get(MetricRow) == rows
 
     def test_words_of_others_are_data_not_commands(self, store: Store) -> None:
-        text = "Robert'); DROP TABLE events;-- \N{GREEK SMALL LETTER ALPHA}\n"
+        text = "Robert'); DROP TABLE events;-- \n\N{GREEK SMALL LETTER ALPHA}"
         store.put([replace(EVENT, text=text)])
         assert store.get(EventRow, text=text)[0].text == text
 

@@ -1,0 +1,194 @@
+import base64
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from fl_core.errors import ConfigError, RowRefusedError, StoreUnavailableError, TableRefusedError
+from fl_store.rows import EventRow, MetricRow, RunRow
+from fl_store.schema import SCHEMA_VERSION
+from fl_store.supabase import PAGE_ROWS, SupabaseSettings, SupabaseStore, key_kind
+from tests.store_contract import EVENT, METRIC, RUN, StoreContract
+from tests.supabase_server import SupabaseServer
+
+HTTPS = "https://project.supabase.co"
+
+
+def open_project(server: SupabaseServer, *, key: str = "") -> SupabaseStore:
+    return SupabaseStore(SupabaseSettings(server.url, key or server.secret_key))
+
+
+@pytest.fixture
+def store(supabase: SupabaseServer) -> Iterator[SupabaseStore]:
+    opened = open_project(supabase)
+    yield opened
+    opened.close()
+
+
+class TestSupabaseStore(StoreContract):
+    """A real server keeps the contract."""
+
+
+@pytest.fixture
+def hosted_store(hosted_supabase: tuple[str, str]) -> Iterator[SupabaseStore]:
+    opened = SupabaseStore(SupabaseSettings(*hosted_supabase))
+    opened._client.table("events").delete().eq("event_id", EVENT.event_id).execute()
+    yield opened
+    opened.close()
+
+
+def test_hosted_project_takes_a_row_once_and_gives_it_back(hosted_store: SupabaseStore) -> None:
+    assert hosted_store.health().missing_rights == ()
+    hosted_store.put([EVENT])
+    hosted_store.put([EVENT])
+    assert hosted_store.get(EventRow, event_id=EVENT.event_id) == [EVENT]
+
+
+def test_reading_goes_on_past_the_most_that_one_answer_holds(store: SupabaseStore) -> None:
+    rows = [replace(METRIC, round_no=round_no) for round_no in range(2 * PAGE_ROWS + 1)]
+    store.put(rows)
+    assert store.get(MetricRow) == rows
+    assert store.get(MetricRow, newest=PAGE_ROWS + 1) == rows[-PAGE_ROWS - 1 :]
+
+
+def test_reading_does_not_depend_on_how_many_rows_a_project_answers(
+    store: SupabaseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [replace(METRIC, round_no=round_no) for round_no in range(PAGE_ROWS + 1)]
+    store.put(rows)
+    monkeypatch.setattr("fl_store.supabase.PAGE_ROWS", 10 * PAGE_ROWS)  # the server still sends 1000
+    assert store.get(MetricRow) == rows
+
+
+def test_health_tells_schema_clock_and_rights(store: SupabaseStore) -> None:
+    health = store.health()
+    assert (health.schema_version, health.missing_rights) == (SCHEMA_VERSION, ())
+    assert abs(health.clock_ahead_s) < 2
+
+
+def test_value_that_postgres_cannot_hold_is_a_refused_row(store: SupabaseStore) -> None:
+    with pytest.raises(
+        RowRefusedError, match=r"refuses a row \(22003\): value .* out of range for type integer"
+    ):
+        store.put([replace(RUN, num_rounds=2**40)])
+
+
+def test_table_that_is_not_granted_is_a_refused_table(supabase: SupabaseServer, store: SupabaseStore) -> None:
+    supabase.psql("revoke insert on public.events from service_role")
+    try:
+        assert store.health().missing_rights == ("events: insert",)
+        with pytest.raises(TableRefusedError, match=r"refuses a table \(42501\): .* events"):
+            store.put([EVENT])
+    finally:
+        supabase.psql("grant insert on public.events to service_role")
+
+
+def test_column_that_is_missing_is_a_refused_table(supabase: SupabaseServer, store: SupabaseStore) -> None:
+    store.put([RUN])
+    supabase.psql("alter table public.events rename column text to words")
+    try:
+        with pytest.raises(TableRefusedError, match="text"):
+            store.put([EVENT])
+    finally:
+        supabase.psql("alter table public.events rename column words to text")
+
+
+def test_wrong_key_is_told_and_may_be_mended(supabase: SupabaseServer) -> None:
+    store = open_project(supabase, key="sb_secret_wrong")
+    with pytest.raises(StoreUnavailableError, match="refuses SUPABASE_KEY: Invalid API key") as refusal:
+        store.put([EVENT])
+    assert "sb_secret_wrong" not in str(refusal.value)
+    store.close()
+
+
+def test_publishable_key_may_do_nothing(supabase: SupabaseServer) -> None:
+    store = open_project(supabase, key=supabase.publishable_key)
+    for attempt in (store.health, lambda: store.get(RunRow), lambda: store.put([RUN])):
+        with pytest.raises(StoreUnavailableError, match="permission denied"):
+            attempt()
+    store.close()
+
+
+def test_dead_server_is_told_without_a_long_wait() -> None:
+    store = SupabaseStore(SupabaseSettings("http://127.0.0.1:1", "sb_secret_x"))
+    with pytest.raises(
+        StoreUnavailableError, match=r"Supabase at 127\.0\.0\.1:1 does not answer \(ConnectError\)"
+    ):
+        store.get(RunRow)
+    store.close()
+
+
+def test_server_that_is_no_supabase_is_told(tmp_path: object) -> None:
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+    from threading import Thread
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        store = SupabaseStore(SupabaseSettings(f"http://127.0.0.1:{server.server_port}", "sb_secret_x"))
+        with pytest.raises(
+            StoreUnavailableError, match=r"Supabase at .* cannot serve the request"
+        ) as refusal:
+            store.get(RunRow)
+        assert "\n" not in str(refusal.value)
+        store.close()
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [(SCHEMA_VERSION + 1, "Update FedLuna"), (1, "Apply the files of supabase/migrations")],
+)
+def test_other_schema_is_refused_with_what_to_do(
+    supabase: SupabaseServer, store: SupabaseStore, version: int, words: str
+) -> None:
+    definition = supabase.psql("select pg_get_functiondef('public.fedluna_health'::regproc)")
+    supabase.psql(definition.replace(f"'schema_version', {SCHEMA_VERSION}", f"'schema_version', {version}"))
+    try:
+        with pytest.raises(StoreUnavailableError, match=f"has schema {version}, .*{words}"):
+            store.put([EVENT])
+    finally:
+        supabase.psql(definition)
+    store.put([EVENT])
+    assert store.get(EventRow) == [EVENT]
+
+
+def old_key(role: str) -> str:
+    claims = base64.urlsafe_b64encode(json.dumps({"role": role}).encode()).rstrip(b"=").decode()
+    return f"eyJhbGciOiJIUzI1NiJ9.{claims}.c2lnbmF0dXJl"
+
+
+def test_secret_keys_of_both_forms_are_known() -> None:
+    assert key_kind("sb_secret_abc") == key_kind(old_key("service_role")) == "secret"
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "words"),
+    [
+        (HTTPS, "", "SUPABASE_KEY is not set"),
+        ("", "sb_secret_x", "SUPABASE_URL is not set"),
+        ("project.supabase.co", "sb_secret_x", "expected the project's address"),
+        (f"{HTTPS}/rest/v1", "sb_secret_x", "expected the project's address"),
+        ("https://[broken", "sb_secret_x", "expected the project's address"),
+        ("http://project.supabase.co", "sb_secret_x", "in the clear"),
+        (HTTPS, "sb_publishable_x", "is a publishable key, expected a secret key"),
+        (HTTPS, old_key("anon"), "is a key of the role 'anon', expected a secret key"),
+        (HTTPS, "hunter2.hunter2.hunter2", "is no key of Supabase"),
+    ],
+)
+def test_wrong_setting_is_told_without_the_key(url: str, key: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as refusal:
+        SupabaseSettings.read({"SUPABASE_URL": url, "SUPABASE_KEY": key})
+    assert not key or key not in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_without_settings_supabase_is_not_configured() -> None:
+    assert SupabaseSettings.read({}) is None
+    assert SupabaseSettings.read({"SUPABASE_URL": "", "SUPABASE_KEY": " "}) is None
+
+
+def test_key_is_not_in_the_text_of_the_settings() -> None:
+    settings = SupabaseSettings.read({"SUPABASE_URL": HTTPS + "/", "SUPABASE_KEY": "sb_secret_x"})
+    assert settings == SupabaseSettings(HTTPS, "sb_secret_x")
+    assert "sb_secret_x" not in repr(settings)
