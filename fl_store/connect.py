@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from fl_core.errors import ConfigError
 from fl_store.base import Store
 from fl_store.sqlite import FILE_NAME, SqliteStore
+from fl_store.supabase_settings import SupabaseSettings
 
 if TYPE_CHECKING:
     from fl_store.supabase import SupabaseStore
 
 logger = logging.getLogger(__name__)
-
-VARIABLES = ("SUPABASE_URL", "SUPABASE_KEY")
 
 
 def open_store(home: Path) -> Store:
@@ -47,12 +46,12 @@ def open_local_store(home: Path) -> SqliteStore:
 
 def open_supabase() -> "SupabaseStore | None":
     """Return the store in Supabase, or None if it is not configured; ConfigError if it is so wrongly."""
-    if not any(os.environ.get(name) for name in VARIABLES):
-        return None
-    from fl_store.supabase import SupabaseSettings, SupabaseStore
-
     settings = SupabaseSettings.read(os.environ)
-    return SupabaseStore(settings) if settings else None
+    if settings is None:
+        return None
+    from fl_store.supabase import SupabaseStore
+
+    return SupabaseStore(settings)
 
 
 def _supabase_or_warning() -> "SupabaseStore | None":

@@ -4,13 +4,11 @@ A row that a replay brings again changes nothing: what an upsert must not undo, 
 own schema (``supabase/migrations``) hold.
 """
 
-import base64
-import json
 import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -22,10 +20,11 @@ from postgrest import CountMethod, ReturnMethod
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 
-from fl_core.errors import ConfigError, RowRefusedError, StoreError, StoreUnavailableError, TableRefusedError
+from fl_core.errors import RowRefusedError, StoreError, StoreUnavailableError, TableRefusedError
 from fl_store.base import RowT
 from fl_store.rows import Row, utc_now
 from fl_store.schema import ORDERED_BY, ROW_TYPES, SCHEMA_VERSION, TABLES
+from fl_store.supabase_settings import SupabaseSettings
 from fl_store.wire import from_json, to_json, to_plain
 
 logger = logging.getLogger(__name__)
@@ -35,33 +34,12 @@ MAX_CLOCK_ERROR_S = 5.0
 PAGE_ROWS = 1000
 """What a project answers at most unless its settings say otherwise; any other number works too."""
 
-ROW_FAULTS = ("21", "22", "23", "54", "SUP")
-"""Beginnings of Postgres' codes for a value that cannot be kept, and the test server's own for a check."""
+ROW_FAULTS = ("21", "22", "23", "54")
+"""Beginnings of Postgres' codes for a value that cannot be kept."""
 TABLE_FAULTS = ("42501", "42P01", "42703", "PGRST204", "PGRST205")
 """No right to write, no such table, no such column."""
 NO_FUNCTION = ("PGRST202", "42883")
 APPLY = "Apply the files of supabase/migrations to it, in order: docs/operate.md says how."
-
-
-@dataclass(frozen=True)
-class SupabaseSettings:
-    """Where the project is, and the secret key with which the coordinator and the monitor come."""
-
-    url: str
-    key: str = field(repr=False)
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> "SupabaseSettings | None":
-        """Return what SUPABASE_URL and SUPABASE_KEY say; None without them, ConfigError if they are wrong."""
-        url, key = (environment.get(name, "").strip() for name in ("SUPABASE_URL", "SUPABASE_KEY"))
-        if not url and not key:
-            return None
-        if not url or not key:
-            missing = "SUPABASE_KEY" if url else "SUPABASE_URL"
-            raise ConfigError(f"{missing} is not set, but the other of the two is; set both or neither.")
-        _check_url(url)
-        _check_key(key)
-        return cls(url.rstrip("/"), key)
 
 
 @dataclass(frozen=True)
@@ -189,7 +167,8 @@ class SupabaseStore:
         place = f"Supabase at {self.name}"
         if code in TABLE_FAULTS:
             return TableRefusedError(f"{place} refuses a table ({code}): {message}.")
-        if code.startswith(ROW_FAULTS):
+        is_lites = code == "SUP" and message.startswith("PostgresError")  # @supabase/lite has but this code
+        if code.startswith(ROW_FAULTS) or is_lites:
             return RowRefusedError(f"{place} refuses a row ({code}): {message}.")
         self._is_checked = False
         if code in NO_FUNCTION:
@@ -219,51 +198,3 @@ def _waves(values: list[dict[str, Any]], keys: list[str]) -> list[list[dict[str,
         waves[seen[key]].append(row)
         seen[key] += 1
     return waves
-
-
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        is_address = parts.scheme in {"https", "http"} and parts.hostname and not parts.path.strip("/")
-    except ValueError:
-        is_address = False
-    if not is_address:
-        raise ConfigError(
-            f"SUPABASE_URL is {url!r}, expected the project's address: https://PROJECT.supabase.co"
-        )
-    if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:
-        raise ConfigError("SUPABASE_URL begins with http://, which sends the key in the clear; use https://")
-
-
-def _check_key(key: str) -> None:
-    kind = key_kind(key)
-    if kind != "secret":
-        raise ConfigError(
-            f"SUPABASE_KEY is {kind}, expected a secret key (sb_secret_...): in the project's settings, "
-            "under API keys. Only the coordinator and the monitor may have it."
-        )
-
-
-def key_kind(key: str) -> str:
-    """Return 'secret' for a key that may write, or else what kind of key or text it is."""
-    if key.startswith("sb_secret_"):
-        return "secret"
-    if key.startswith("sb_publishable_"):
-        return "a publishable key"
-    role = _role_in(key)
-    if role == "service_role":
-        return "secret"
-    return f"a key of the role '{role}'" if role else "no key of Supabase"
-
-
-def _role_in(key: str) -> str | None:
-    """Return the role in a key of the older form, a JSON Web Token."""
-    parts = key.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=="))
-    except ValueError:
-        return None
-    role = claims.get("role") if isinstance(claims, dict) else None
-    return role if isinstance(role, str) else None

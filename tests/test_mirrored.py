@@ -9,7 +9,8 @@ from fl_store.base import Store
 from fl_store.mirrored import MirroredStore, MonitorStore, copy_logins
 from fl_store.rows import EventRow, RunRow, SessionRow, UserRow
 from fl_store.sqlite import SqliteStore
-from fl_store.supabase import SupabaseSettings, SupabaseStore
+from fl_store.supabase import SupabaseStore
+from fl_store.supabase_settings import SupabaseSettings
 from tests.store_contract import EVENT, NOON, RUN, SECOND, SESSION, USER, StoreContract
 from tests.supabase_server import SupabaseServer
 from tests.test_carrier import wait_until
