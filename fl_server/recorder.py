@@ -1,24 +1,29 @@
 """Writes down a run while it goes on: every change of state is a row in the store at once.
 
-Training never waits for a database: a row that cannot be kept is logged as lost, and the run goes on.
+Training never waits for a database: rows that cannot be written are held, and the run goes on.
 """
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fl_core.errors import StoreError
 from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.drift import Drift
 from fl_server.history import make_history
+from fl_server.patient_writer import PatientWriter
 from fl_store.base import Store
 from fl_store.rows import (
     FEDERATION,
     SENSITIVITIES,
     CheckpointRow,
+    DataCardRow,
     EventRow,
     Metric,
     MetricRow,
+    NotFinite,
     PresenceKind,
     PresenceRow,
     RoundRow,
@@ -34,12 +39,17 @@ from luna16.counts import EvalCounts, Score, score
 
 logger = logging.getLogger(__name__)
 
+FLUSH_TIMEOUT_S = 30.0
+FEWEST_SCANS_TOLD = 5
+"""A count of fewer scans could point to a patient."""
+
 
 class Recorder:
     """Turns what happens in a run into rows."""
 
     def __init__(self, store: Store, run: RunRow) -> None:
         self._store = store
+        self._writer = PatientWriter(store)
         self._run = run
         self._round = RoundRow(run.run_id, round_no=0, started_at=run.started_at)
         self._site_rounds: dict[str, SiteRoundRow] = {}
@@ -64,13 +74,13 @@ class Recorder:
         self._put(server, *sites)
 
     def keep_site(self, site: SiteRow) -> None:
-        """Write a site that takes part from now on; the time of its first visit stays."""
-        try:
-            known = self._store.get(SiteRow, site=site.site)
-        except StoreError as error:
-            _tell_loss("1 row", error)
-            return
-        self._put(replace(site, first_seen_at=known[0].first_seen_at) if known else site)
+        """Write a site that takes part from now on; the store keeps the time of its first visit."""
+        self._put(site)
+
+    def keep_data_card(self, site: str, counts: Mapping[str, int]) -> None:
+        """Write what a site tells of its data; a count of too few scans is withheld."""
+        card = {name: count if count >= FEWEST_SCANS_TOLD else None for name, count in counts.items()}
+        self._put(DataCardRow(site, card, received_at=utc_now()))
 
     def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
         """Write which model files there are."""
@@ -99,6 +109,11 @@ class Recorder:
             bytes_up=bytes_up,
         )
         self._put(self._metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
+
+    def keep_drifts(self, drifts: Mapping[str, Drift]) -> None:
+        """Write how far each site's update went, and how far in the direction of all."""
+        for site, drift in drifts.items():
+            self._change_site_round(site, update_norm=drift.norm, update_cosine=drift.cosine)
 
     def start_evaluation(self, sites: Sequence[str], bytes_down: int) -> None:
         """Write that these sites were sent the new model to evaluate."""
@@ -145,8 +160,12 @@ class Recorder:
         try:
             return make_history(self._store, self._run.run_id)
         except StoreError as error:
-            _tell_loss("The history", error)
+            logger.warning("There is no history.json of this round: %s", error)
             return None
+
+    def close(self) -> None:
+        """Wait a while for rows that could not be written yet."""
+        self._writer.flush(FLUSH_TIMEOUT_S)
 
     def site_round_states(self) -> dict[str, str]:
         """Return where each site of the current round is, in words."""
@@ -169,19 +188,20 @@ class Recorder:
         ]
 
     def _metric(self, site: str, metric: Metric, value: float | None, num_examples: int) -> MetricRow:
+        is_finite = value is None or math.isfinite(value)
         return MetricRow(
-            self._run.run_id, self._round.round_no, site, metric, value, num_examples, recorded_at=utc_now()
+            self._run.run_id,
+            self._round.round_no,
+            site,
+            metric,
+            value if is_finite else None,
+            num_examples,
+            recorded_at=utc_now(),
+            not_finite=None if is_finite else NotFinite(str(value)),
         )
 
     def _put(self, *rows: Row) -> None:
-        try:
-            self._store.put(rows)
-        except StoreError as error:
-            _tell_loss(f"{len(rows)} rows", error)
-
-
-def _tell_loss(what: str, error: StoreError) -> None:
-    logger.error("%s lost: %s", what, error)
+        self._writer.put(*rows)
 
 
 def _key_figures(pooled: Score) -> list[tuple[str, float]]:

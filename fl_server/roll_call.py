@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from flwr.app import Message, RecordDict
 
@@ -128,6 +128,7 @@ class RollCall:
         self._recorder.keep_site(
             SiteRow(site, str(node_id), data.num_train_scans, data.num_validation_scans, now, now)
         )
+        self._recorder.keep_data_card(site, asdict(data))
         self._recorder.keep_event(
             "site_ready",
             f"Site '{site}' is ready: {data.num_train_scans} scans to train on, "

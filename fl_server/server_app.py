@@ -49,7 +49,10 @@ def main(grid: Grid, _context: Context) -> None:
         reason = f"The coordinator's program failed ({type(error).__name__}); superlink.log says where."
         recorder.keep_run_state(RunState.FAILED, reason)
         raise
-    recorder.keep_run_state(RunState.FINISHED)
+    else:
+        recorder.keep_run_state(RunState.FINISHED)
+    finally:
+        recorder.close()
 
 
 def conduct(grid: PromptGrid, config: RunConfig, recorder: Recorder, folder: RunFolder) -> None:

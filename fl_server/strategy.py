@@ -11,6 +11,7 @@ from fl_core import messages
 from fl_core.config import FederationConfig
 from fl_core.errors import MessageError, RunFailedError
 from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.drift import Drift, change_between, measure_drift
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
@@ -73,6 +74,7 @@ class NoduleFedAvg(FedAvg):
         # In the order of names, so that the sum does not depend on who was first.
         good = [self._updates[site][0] for site in sorted(self._updates)]
         arrays, metrics = super().aggregate_train(server_round, good)
+        self._recorder.keep_drifts(self._measure_drifts(arrays or self._arrays))
         self._arrays = arrays or self._arrays
         return arrays, metrics
 
@@ -137,6 +139,15 @@ class NoduleFedAvg(FedAvg):
     def _note_silent_sites(self) -> None:
         for site in sorted(self._silent):
             self._recorder.keep_no_answer(site)
+
+    def _measure_drifts(self, mean: ArrayRecord) -> dict[str, Drift]:
+        """Return what each update did, beside the change from the model that was sent to the mean."""
+        sent = {name: array.numpy() for name, array in self._arrays.items()}
+        mean_change = change_between(sent, {name: array.numpy() for name, array in mean.items()})
+        return {
+            site: measure_drift(change_between(sent, reply.weights), mean_change)
+            for site, (_message, reply) in self._updates.items()
+        }
 
     def _mean_train_loss(self) -> float | None:
         replies = [reply for _message, reply in self._updates.values()]

@@ -12,7 +12,8 @@ class Store(Protocol):
     """Keeps rows; every store passes the same contract tests.
 
     A row with a known key replaces the one before, so that a replay changes nothing; but an event is never
-    changed, a session that ended stays ended, and neither presence nor an account moves back in time.
+    changed, a session that ended stays ended, a site was first seen when it was, and neither presence nor an
+    account moves back in time.
 
     All methods may be called from any thread. They raise StoreUnavailableError if the store cannot be used
     at present, and RowRefusedError for a row that it can never keep as it is.

@@ -19,7 +19,7 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from fl_core.errors import RowRefusedError, StoreError, StoreUnavailableError
 from fl_core.locks import hold_lock
 from fl_store.base import RowT
-from fl_store.rows import EventRow, PresenceRow, Row, SessionRow, UserRow, utc_now
+from fl_store.rows import EventRow, PresenceRow, Row, SessionRow, SiteRow, UserRow, utc_now
 from fl_store.schema import ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
 from fl_store.wire import to_plain
 
@@ -145,6 +145,8 @@ def _upsert(row_type: type[Row]) -> Insert:
     replaced: dict[str, sa.ColumnElement[Any]] = {
         column.name: new[column.name] for column in table.c if column.name not in keys
     }
+    if row_type is SiteRow:
+        replaced["first_seen_at"] = sa.func.min(old.first_seen_at, new.first_seen_at)
     if row_type is SessionRow:  # one that was ended stays so, whoever writes it last
         replaced["ended_at"] = sa.func.coalesce(old.ended_at, new.ended_at)
         replaced["seen_at"] = sa.func.max(old.seen_at, new.seen_at)

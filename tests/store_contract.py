@@ -37,6 +37,7 @@ SECOND = timedelta(seconds=1)
 
 HASH = "$2b$12$" + "a" * 53
 RUN = RunRow("r1", "Run", RunState.RUNNING, 5, {"data": {"hu_min": -1000}, "subsets": [1, 2]}, NOON)
+SITE = SiteRow("north", str(2**63), 7, 2, NOON, NOON)
 USER = UserRow("anna", HASH, Role.CLIENT, "north", is_disabled=True, created_at=NOON, changed_at=NOON)
 SITE_ROUND = SiteRoundRow("r1", 1, "north", SiteRoundState.TRAINED, NOON, NOON, train_s=1.25, bytes_up=2**40)
 METRIC = MetricRow("r1", 1, "north", Metric.AUC, 0.1 + 0.2, 120, NOON)
@@ -44,7 +45,7 @@ PRESENCE = PresenceRow(PresenceKind.SITE, "north", "training", NOON)
 SESSION = SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND)
 EVENT = EventRow("round", "Round 1 is over.", run_id="r1", occurred_at=NOON, event_id="e1")
 EVERY_KIND: list[Row] = [
-    SiteRow("north", str(2**63), 7, 2, NOON, NOON),
+    SITE,
     USER,
     SESSION,
     LoginAttemptRow("anna", "192.0.2.7", is_accepted=False, attempted_at=NOON, attempt_id="a1"),
@@ -221,6 +222,11 @@ class StoreContract:
     def test_password_that_is_no_hash_is_refused(self, store: Store) -> None:
         with pytest.raises(RowRefusedError, match="is_bcrypt"):
             store.put([replace(USER, password_hash="correct horse battery")])
+
+    def test_first_visit_of_a_site_stays(self, store: Store) -> None:
+        store.put([SITE])
+        store.put([replace(SITE, first_seen_at=NOON + SECOND, joined_at=NOON + SECOND)])
+        assert store.get(SiteRow) == [replace(SITE, joined_at=NOON + SECOND)]
 
     def test_account_never_moves_back(self, store: Store) -> None:
         disabled = replace(USER, is_disabled=True, changed_at=NOON + SECOND)

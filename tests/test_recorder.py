@@ -1,17 +1,20 @@
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
-from fl_core.errors import StoreError
+from fl_core.errors import StoreUnavailableError
 from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_store.rows import (
     FEDERATION,
     SENSITIVITIES,
     CheckpointRow,
+    DataCardRow,
     EventRow,
     Metric,
     MetricRow,
@@ -50,10 +53,10 @@ class BrokenStore:
     """A store on a disk that is full or gone."""
 
     def put(self, rows: Sequence[Row]) -> None:  # noqa: ARG002
-        raise StoreError("Cannot use the store: disk is full.")
+        raise StoreUnavailableError("Cannot use the store: disk is full.")
 
     def get(self, row_type: type[Any], **where: Any) -> list[Any]:  # noqa: ARG002
-        raise StoreError("Cannot use the store: disk is full.")
+        raise StoreUnavailableError("Cannot use the store: disk is full.")
 
     def close(self) -> None:
         pass
@@ -201,6 +204,32 @@ def test_broken_store_does_not_stop_the_run(run: RunRow, caplog: pytest.LogCaptu
     recorder.end_round(0.5, score(COUNTS), COUNTS)
     recorder.keep_checkpoints([CheckpointRow("r1", "last", 1, "f", "sha", 1, None, None, now)])
     assert recorder.make_history() is None
-    lost = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert len(lost) >= 10
-    assert all("lost: Cannot use the store: disk is full." in record.getMessage() for record in lost)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "Cannot use the store: disk is full. Rows are held in memory; training goes on.",
+        "There is no history.json of this round: Cannot use the store: disk is full.",
+    ]
+
+
+def test_what_an_update_did_is_written_beside_it(store: SqliteStore, recorder: Recorder) -> None:
+    recorder.start_round(1, ["north", "south"], bytes_down=0)
+    recorder.keep_trained("north", UPDATE, bytes_up=0)
+    recorder.keep_drifts({"north": Drift(2.5, 0.75)})
+    north, south = store.get(SiteRoundRow)
+    assert (north.update_norm, north.update_cosine, north.num_examples) == (2.5, 0.75, 120)
+    assert (south.update_norm, south.update_cosine) == (None, None)
+
+
+def test_data_card_withholds_counts_of_too_few_scans(store: SqliteStore, recorder: Recorder) -> None:
+    recorder.keep_data_card("north", {"num_train_scans": 5, "num_validation_scans": 4})
+    (row,) = store.get(DataCardRow)
+    assert (row.site, row.card) == ("north", {"num_train_scans": 5, "num_validation_scans": None})
+
+
+@pytest.mark.parametrize(("loss", "word"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")])
+def test_number_that_is_not_finite_has_no_value_and_says_what_it_was(
+    store: SqliteStore, recorder: Recorder, loss: float, word: str
+) -> None:
+    recorder.start_round(1, [], bytes_down=0)
+    recorder.end_round(loss, score(COUNTS), COUNTS)
+    (row,) = store.get(MetricRow, metric=Metric.TRAIN_LOSS)
+    assert (row.value, row.not_finite) == (None, word)

@@ -145,6 +145,17 @@ def test_average_does_not_depend_on_who_is_first(federation: Federation) -> None
     assert all(np.array_equal(first[name], tensor) for name, tensor in federation.model.items())
 
 
+def test_what_each_update_did_is_written_down(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH])
+    north, south = federation.store.get(SiteRoundRow)
+    mean = np.array(
+        [1.5, -3, 0.125]
+    )  # of the changes (0, 0, -0.25) and (2, -4, 0.25), by 100 and 300 examples
+    assert (north.update_norm, south.update_norm) == pytest.approx((0.25, 20.0625**0.5))
+    assert north.update_cosine == pytest.approx(-0.125 / np.linalg.norm(mean))
+    assert south.update_cosine == pytest.approx(mean @ [2, -4, 0.25] / np.linalg.norm(mean) / 20.0625**0.5)
+
+
 def test_next_round_starts_from_the_average(federation: Federation) -> None:
     federation.run([NORTH, SOUTH], rounds=2)
     tasks = [m for m in federation.flower.sent if m.metadata.message_type == "train"]

@@ -154,6 +154,9 @@ $$ begin
   return new;
 end $$;
 
+create function app.keep_first_visit() returns trigger language plpgsql set search_path = '' as
+$$ begin new.first_seen_at := least(old.first_seen_at, new.first_seen_at); return new; end $$;
+
 create trigger an_event_is_never_changed before update on public.events
   for each row execute function app.keep_old();
 create trigger presence_never_moves_back before update on public.presence
@@ -162,3 +165,5 @@ create trigger an_account_never_moves_back before update on public.users
   for each row execute function app.keep_newer_account();
 create trigger a_session_that_ended_stays_so before update on public.sessions
   for each row execute function app.keep_session_ended();
+create trigger a_site_was_first_seen_when_it_was before update on public.sites
+  for each row execute function app.keep_first_visit();
