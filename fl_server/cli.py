@@ -2,21 +2,18 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from fl_core.config import RunConfig, home_folder, load_settings, parse_settings
-from fl_core.errors import AccountError, ConfigError
+from fl_core.errors import ConfigError
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
-from fl_store import accounts
+from fl_server.users_cli import users
 from fl_store.connect import open_store
-from fl_store.rows import Role, UserRow
 
 RESULTS = {
     "best.safetensors": "Best model",
@@ -25,8 +22,7 @@ RESULTS = {
     "report.html": "Report",
 }
 
-app = typer.Typer(add_completion=False)
-users = typer.Typer(help="Who may log in to the monitor.")
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # one may be a password
 app.add_typer(users, name="users")
 
 
@@ -75,50 +71,6 @@ def override(config: RunConfig, options: dict[str, int | None]) -> RunConfig:
         if value is not None:
             table[group][name] = value
     return parse_settings(table, RunConfig, source="fl-server")
-
-
-@users.command("add")
-def add_user(
-    name: Annotated[str, typer.Argument(help="User name: a-z, 0-9, '.', '_' and '-'.")],
-    role: Annotated[Role, typer.Option(help="What the user may see.")],
-    site: Annotated[str | None, typer.Option(help="The site of a user with the role client.")] = None,
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
-) -> None:
-    """Add a user; the password is typed twice, or read from standard input."""
-    store = open_store(home_folder())
-    accounts.add_user(store, name, _read_password(is_piped=password_stdin), role=role, site=site)
-    typer.echo(f"User '{name}' ({role}) may log in.")
-
-
-@users.command("password")
-def change_password(
-    name: Annotated[str, typer.Argument(help="A known user.")],
-    password_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
-) -> None:
-    """Give a user another password."""
-    accounts.set_password(open_store(home_folder()), name, _read_password(is_piped=password_stdin))
-    typer.echo(f"User '{name}' has a new password.")
-
-
-@users.command("list")
-def list_users() -> None:
-    """Show all users."""
-    table = Table("user", "role", "site", "may log in")
-    for user in open_store(home_folder()).get(UserRow):
-        table.add_row(user.name, str(user.role), user.site or "-", "no" if user.is_disabled else "yes")
-    Console().print(table)
-
-
-def _read_password(*, is_piped: bool) -> str:
-    if is_piped:
-        try:
-            return sys.stdin.readline().rstrip("\n")
-        except UnicodeDecodeError as error:
-            raise AccountError("The password on standard input is no UTF-8 text.") from error
-    if not sys.stdin.isatty():
-        raise AccountError("There is no terminal to type a password at. Give --password-stdin.")
-    password: str = typer.prompt("Password", hide_input=True, confirmation_prompt="Again")
-    return password
 
 
 def main() -> None:
