@@ -64,6 +64,12 @@ def test_name_of_nobody_does_not_log_in(store: Store, name: str) -> None:
     assert check_password(store, name, PASSWORD) is None
 
 
+def test_text_that_cannot_be_a_name_is_nobodys_whatever_the_store_holds(store: Store) -> None:
+    anna = add_user(store, "anna", PASSWORD, role=Role.ANALYST)
+    store.put([replace(anna, name="an na")])
+    assert find_user(store, "an na") is None
+
+
 def test_disabled_user_does_not_log_in(store: Store) -> None:
     add_user(store, "anna", PASSWORD, role=Role.ANALYST)
     set_disabled(store, "anna", is_disabled=True)
