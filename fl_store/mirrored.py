@@ -54,9 +54,15 @@ class MonitorStore(MirroredStore):
         self._copier = threading.Thread(target=self._keep_logins, name="login-copier", daemon=True)
         self._copier.start()
 
+    @property
+    def reads_supabase(self) -> bool:
+        """Whether rows come from Supabase; where a coordinator has conducted a run, all are here."""
+        self._is_coordinators = self._is_coordinators or bool(self._local.get(RunRow, newest=1))
+        return not self._is_coordinators
+
     def get(self, row_type: type[RowT], *, newest: int | None = None, **where: Any) -> list[RowT]:
         """Return rows from where they are kept, oldest first; StoreUnavailableError if that is away."""
-        is_here = row_type in {UserRow, SessionRow} or self._is_at_coordinators()
+        is_here = row_type in {UserRow, SessionRow} or not self.reads_supabase
         source = self._local if is_here else self._remote
         return source.get(row_type, newest=newest, **where)
 
@@ -65,11 +71,6 @@ class MonitorStore(MirroredStore):
         self._closing.set()
         self._copier.join(COPY_LOGINS_EVERY_S)
         super().close()
-
-    def _is_at_coordinators(self) -> bool:
-        """Say whether a coordinator has conducted a run with this store; then it has all rows."""
-        self._is_coordinators = self._is_coordinators or bool(self._local.get(RunRow, newest=1))
-        return self._is_coordinators
 
     def _keep_logins(self) -> None:
         while not self._closing.wait(COPY_LOGINS_EVERY_S):
