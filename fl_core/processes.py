@@ -17,12 +17,13 @@ GRACE_S = 5.0
 
 
 def flower_environment(flower_home: Path) -> dict[str, str]:
-    """Return the environment of a Flower process: our own tools found, nobody outside called.
+    """Return the environment of a Flower process: our own tools found, nobody outside called, no secret.
 
     ``flower_home`` is where Flower keeps its files; two sites on one machine need one each.
     """
+    inherited = {name: value for name, value in os.environ.items() if name != "SUPABASE_KEY"}
     return {
-        **os.environ,
+        **inherited,
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "FLWR_HOME": str(flower_home),
         "FLWR_TELEMETRY_ENABLED": "0",

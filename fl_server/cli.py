@@ -1,7 +1,10 @@
-"""``fl-server``: the coordinator conducts a run, and keeps the users of the monitor."""
+"""``fl-server``: the coordinator conducts a run, keeps users and rows, and looks after itself."""
 
 import os
 import signal
+from contextlib import closing
+from dataclasses import asdict
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +15,9 @@ from fl_core.config import RunConfig, home_folder, load_settings, parse_settings
 from fl_core.errors import ConfigError
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
+from fl_server import store_cli
+from fl_server.findings import Level
+from fl_server.home_lock import hold_home
 from fl_server.users_cli import users
 from fl_store.connect import open_store
 
@@ -24,6 +30,7 @@ RESULTS = {
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # one may be a password
 app.add_typer(users, name="users")
+app.add_typer(store_cli.app, name="store")
 
 
 @app.callback(invoke_without_command=True)
@@ -57,10 +64,28 @@ def server(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
-    run = launch_run(run_config, home, open_store(home), console)
+    with hold_home(home), closing(open_store(home)) as store:
+        run = launch_run(run_config, home, store, console)
     folder = home / "runs" / run.run_id
     for name, title in RESULTS.items():
         console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Option(help="The run's TOML file. [default: none]")] = None,
+    json: Annotated[bool, typer.Option(help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look at everything a run needs, and say what to do; exit code 1 if there is a fault."""
+    from fl_server.doctor import draw_findings, examine
+
+    findings = list(examine(config, home_folder()))
+    if json:
+        typer.echo(dumps([asdict(finding) for finding in findings], indent=2))
+    else:
+        Console().print(draw_findings(findings))
+    if any(finding.level is Level.FAULT for finding in findings):
+        raise typer.Exit(1)
 
 
 def override(config: RunConfig, options: dict[str, int | None]) -> RunConfig:

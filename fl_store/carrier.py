@@ -9,7 +9,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from fl_core.errors import RowRefusedError, StoreError, TableRefusedError
@@ -47,13 +47,17 @@ class Carrier:
         with try_lock(self._lock_path) as is_ours:
             return self._carry_batch() if is_ours else 0
 
-    def carry_all(self) -> None:
-        """Carry everything, also what was refused before, taking turns with other processes."""
+    def carry_all(self) -> Iterator[int]:
+        """Carry everything, also what was refused before; yield the number of rows of each batch.
+
+        Other processes get their turns in between.
+        """
         self.outbox.retry_parked()
         num_rows = 1
         while num_rows:
             with hold_lock(self._lock_path):
                 num_rows = self._carry_batch()
+            yield num_rows
 
     def _carry_batch(self) -> int:
         entries = self.outbox.oldest(BATCH_ROWS)

@@ -71,6 +71,14 @@ class SqliteStore:
                 raise StoreError(f"{self.path}, table {table.name}: {error}.") from error
         return [row_type(**row) for row in reversed(found)]
 
+    def check(self) -> None:
+        """Read through the file and take the right to write; StoreError if either fails."""
+        with self.begin() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+            if found != "ok":
+                raise StoreError(f"{self.path} is damaged: {found.splitlines()[-1]}.")
+            connection.execute(OUTBOX.delete().where(sa.false()))
+
     def close(self) -> None:
         """Close every connection to the file."""
         self._engine.dispose()

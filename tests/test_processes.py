@@ -125,6 +125,11 @@ def test_flower_calls_nobody_and_keeps_its_files_in_its_home(tmp_path: Path) -> 
     assert (env["FLWR_TELEMETRY_ENABLED"], env["FLWR_DISABLE_UPDATE_CHECK"]) == ("0", "1")
 
 
+def test_flower_is_not_given_the_key_of_supabase(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUPABASE_KEY", "sb_secret_x")
+    assert "sb_secret_x" not in flower_environment(tmp_path).values()
+
+
 def test_flower_finds_the_tools_of_this_python(tmp_path: Path) -> None:
     path = flower_environment(tmp_path)["PATH"]
     assert shutil.which("flower-superlink", path=path) == str(

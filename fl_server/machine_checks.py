@@ -1,0 +1,85 @@
+"""What the doctor looks at on the coordinator's machine: settings, secrets, ports, disk and certificates."""
+
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from fl_core.config import RunConfig, load_settings
+from fl_core.errors import AddressInUseError, ConfigError
+from fl_core.processes import check_port_is_free
+from fl_server.findings import Finding, Level
+from fl_server.home_lock import is_home_held
+
+FREE_GB_NEEDED = 1.0
+FREE_GB_WISHED = 5.0
+
+
+def read_configuration(path: Path | None) -> tuple[RunConfig, Finding]:
+    """Return the run's configuration, or the defaults."""
+    subject = "configuration"
+    if path is None:
+        text = "No --config FILE was given: the defaults are looked at."
+        return RunConfig(), Finding(subject, Level.OK, text)
+    try:
+        return load_settings(path, RunConfig), Finding(subject, Level.OK, f"{path} is sound.")
+    except ConfigError as error:
+        return RunConfig(), Finding(
+            subject, Level.FAULT, str(error), "Mend the file; defaults are looked at."
+        )
+
+
+def look_at_secrets(path: Path) -> Iterator[Finding]:
+    """Look at who may read the file of secrets, if there is one."""
+    if not path.is_file():
+        return
+    is_open = path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if is_open:
+        yield Finding(
+            "secrets", Level.WARNING, ".env can be read by others on this machine.", "chmod 600 .env"
+        )
+    else:
+        yield Finding("secrets", Level.OK, ".env can be read by its owner only.")
+
+
+def look_at_ports(config: RunConfig, home: Path) -> Iterator[Finding]:
+    """Look at whether the coordinator could listen, unless one does already."""
+    if is_home_held(home):
+        yield Finding("ports", Level.OK, "A coordinator conducts a run with this folder, and holds them.")
+        return
+    server = config.server
+    for port, setting in ((server.fleet_port, "fleet_port"), (server.control_port, "control_port")):
+        try:
+            check_port_is_free(server.host, port, setting=f"{setting} in [server]")
+        except AddressInUseError as error:
+            yield Finding(
+                "ports", Level.FAULT, str(error).partition(". ")[0] + ".", str(error).partition(". ")[2]
+            )
+        else:
+            yield Finding("ports", Level.OK, f"{server.host}:{port} ({setting}) is free.")
+
+
+def look_at_disk(home: Path) -> Finding:
+    """Look at whether there is room, and whether it can be written to."""
+    folder = next(path for path in (home, *home.parents) if path.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        text = f"{folder} cannot be written to: {error.strerror}."
+        return Finding(
+            "disk", Level.FAULT, text, "Give the coordinator's user the right, or set FEDLUNA_HOME."
+        )
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    level = Level.OK if free_gb >= FREE_GB_WISHED else Level.WARNING
+    if free_gb < FREE_GB_NEEDED:
+        level = Level.FAULT
+    advice = "" if level is Level.OK else "Make room, or set FEDLUNA_HOME to a larger disk."
+    return Finding("disk", level, f"{free_gb:.1f} GB are free in {folder}.", advice)
+
+
+def look_at_certificates() -> Finding:
+    """Say which certificates the link to the sites has."""
+    text = "None in use: the coordinator listens on loopback only, sites come through a VPN or SSH tunnel."
+    return Finding("certificates", Level.OK, text)
