@@ -25,6 +25,7 @@ def run_command(app: typer.Typer) -> NoReturn:
     """
     load_dotenv(Path(".env"))
     _keep_proxy_off_this_machine()
+    app.pretty_exceptions_show_locals = False  # one may be a password
     try:
         code = app(standalone_mode=False)
     except click.Abort:

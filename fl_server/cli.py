@@ -28,7 +28,7 @@ RESULTS = {
     "report.html": "Report",
 }
 
-app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)  # one may be a password
+app = typer.Typer(add_completion=False)
 app.add_typer(users, name="users")
 app.add_typer(store_cli.app, name="store")
 

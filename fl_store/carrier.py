@@ -143,7 +143,7 @@ class CarrierThread:
         if not isinstance(error, StoreError):
             logger.error("The rows stay in the outbox.", exc_info=error)
         elif self._num_failures == 0:
-            logger.warning("%s Rows wait in the outbox; training goes on.", error)
+            logger.warning("%s Rows wait here until it can take them.", error)
         self._num_failures = 1 if has_progress else self._num_failures + 1
         self._stopping.wait(pause_s(self._num_failures))
 

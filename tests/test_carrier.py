@@ -179,7 +179,7 @@ def test_thread_tells_an_outage_once_and_goes_on_after_it(
     wait_until(lambda: remote.get(EventRow) == [EVENT])
     thread.stop()
     assert [record.getMessage() for record in caplog.records] == [
-        "Supabase is away. Rows wait in the outbox; training goes on.",
+        "Supabase is away. Rows wait here until it can take them.",
         "Supabase is back: 1 rows carried.",
     ]
 

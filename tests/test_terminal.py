@@ -1,5 +1,6 @@
 import logging
 import os
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -128,3 +129,21 @@ def test_our_own_log_lines_show_from_info_or_all(
 
 def test_packages_that_log_are_all_that_we_have() -> None:
     assert set(OUR_PACKAGES) == {path.parent.name for path in ROOT.glob("*/__init__.py")}
+
+
+def test_traceback_of_an_unknown_error_shows_no_local_variable(tmp_path: Path) -> None:
+    script = tmp_path / "command.py"
+    script.write_text(
+        "import typer\n"
+        "from fl_core.terminal import run_command\n"
+        "app = typer.Typer(add_completion=False)\n"
+        "@app.command()\n"
+        "def command() -> None:\n"
+        "    password = 'correct horse'[::-1]\n"
+        "    raise ValueError('a mistake of ours')\n"
+        "run_command(app)\n"
+    )
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=env, check=False)
+    assert "a mistake of ours" in done.stderr
+    assert "esroh tcerroc" not in done.stderr

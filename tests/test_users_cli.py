@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_server.cli import app, main
+from fl_server.cli import main
 from fl_store import accounts
 from fl_store.accounts import add_user, check_password, find_user, get_user
 from fl_store.rows import Role, SiteRow, utc_now
@@ -280,8 +280,3 @@ def test_list_without_users_says_where_and_how_to_add_one(
     )
     assert run("list", "--json") == 0
     assert capsys.readouterr().out == "[]\n"
-
-
-def test_traceback_shows_no_local_variables() -> None:
-    """One of them may be a password."""
-    assert not app.pretty_exceptions_show_locals
