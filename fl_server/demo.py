@@ -4,16 +4,18 @@ It only starts the public commands as child processes, as people would at the co
 hospital, so its source shows how the real thing is run.
 """
 
+import json
 import os
 import secrets
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -25,8 +27,6 @@ from fl_core.terminal import VerboseOption, VersionOption, run_command
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.toml"
 COMMANDS = Path(sys.executable).parent
 USER = "demo"
-MONITOR_LOG = "monitor.log"
-"""It is there once an earlier demo has made the login."""
 POLL_S = 0.2
 SERVER_GRACE_S = 15.0
 """The coordinator ends children of its own first."""
@@ -54,11 +54,18 @@ class Demo:
 
     def run(self, *command: str, typed: str | None = None) -> None:
         """Run a public command to its end; RunFailedError if it does not end well."""
-        done = subprocess.run(
-            [COMMANDS / command[0], *command[1:]], env=self.environment, input=typed, text=True, check=False
-        )
+        self._complete(command, input=typed)
+
+    def read(self, *command: str) -> str:
+        """Return what a public command prints."""
+        return self._complete(command, stdout=subprocess.PIPE).stdout
+
+    def _complete(self, command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        full = [str(COMMANDS / command[0]), *command[1:]]
+        done = subprocess.run(full, env=self.environment, text=True, check=False, **options)
         if done.returncode != 0:
             raise RunFailedError(f"`{' '.join(command[:2])}` ended with exit code {done.returncode}.")
+        return done
 
     def start(self, *command: str, log_name: str) -> subprocess.Popen[bytes]:
         """Start a public command in the background; what it prints goes to a file."""
@@ -104,10 +111,11 @@ def start_monitor(this: Demo, children: ExitStack) -> None:
     password = secrets.token_urlsafe(9)
     console.print(f"[bold]Monitor[/bold]   http://127.0.0.1:{this.monitor_port}")
     console.print(f"[bold]User[/bold]      {USER}\n[bold]Password[/bold]  {password}\n")
-    is_known = (this.folder / MONITOR_LOG).exists()
+    known = json.loads(this.read("fl-server", "users", "list", "--json"))
+    is_known = any(user["name"] == USER for user in known)
     task = ("password", USER) if is_known else ("add", USER, "--role", "server")
     this.run("fl-server", "users", *task, "--password-stdin", typed=password + "\n")
-    child = this.start("fl-monitor", "--port", str(this.monitor_port), log_name=MONITOR_LOG)
+    child = this.start("fl-monitor", "--port", str(this.monitor_port), log_name="monitor.log")
     children.callback(end_child, child)
 
 

@@ -1,11 +1,12 @@
 """Open the store that the environment names: embedded, and mirrored to Supabase if that is configured."""
 
+import contextlib
 import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fl_core.errors import ConfigError
+from fl_core.errors import ConfigError, StoreError
 from fl_store.base import Store
 from fl_store.sqlite import FILE_NAME, SqliteStore
 from fl_store.supabase_settings import SupabaseSettings
@@ -16,16 +17,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def open_store(home: Path) -> Store:
+def open_store(home: Path, *, copies_logins: bool = False) -> Store:
     """Open the store of the coordinator whose folder is ``home``, making it if it is new.
 
-    Raises StoreError if it cannot be used. What is wrong with Supabase is a warning: rows wait for it.
+    With ``copies_logins`` accounts that have changed in Supabase are taken over first, if it answers.
+    Raises StoreError if the store cannot be used. What is wrong with Supabase is a warning: rows wait for it.
     """
     local, remote = open_local_store(home), _supabase_or_warning()
     if remote is None:
         return local
-    from fl_store.mirrored import MirroredStore
+    from fl_store.mirrored import MirroredStore, copy_logins
 
+    if copies_logins:
+        with contextlib.suppress(StoreError):  # the carrier tells it
+            copy_logins(local, remote)
     return MirroredStore(local, remote)
 
 

@@ -48,6 +48,15 @@ def require(path: Path, *, why: str) -> None:
     pytest.skip(message)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_supabase_of_ours() -> Iterator[None]:
+    """Keep the rows of tests out of the project that this machine may be configured for."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("SUPABASE_URL", "SUPABASE_KEY"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Path:
     require(CHROMIUM, why="browser tests need it (apt-get install chromium)")

@@ -5,9 +5,10 @@ import pytest
 from fl_core.errors import ConfigError
 from fl_store.connect import open_local_store, open_monitor_store, open_store, open_supabase
 from fl_store.mirrored import MirroredStore, MonitorStore
-from fl_store.rows import EventRow
+from fl_store.rows import EventRow, UserRow
 from fl_store.sqlite import SqliteStore
-from tests.store_contract import EVENT
+from tests.store_contract import EVENT, USER
+from tests.supabase_server import SupabaseServer
 
 NOWHERE = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_KEY": "sb_secret_x"}
 
@@ -64,3 +65,24 @@ def test_wrong_key_is_an_error_for_whoever_needs_supabase(monkeypatch: pytest.Mo
     configure(monkeypatch, SUPABASE_KEY="sb_publishable_x")
     with pytest.raises(ConfigError, match="publishable"):
         open_supabase()
+
+
+def test_accounts_of_supabase_are_known_to_a_new_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, supabase: SupabaseServer
+) -> None:
+    configure(monkeypatch, SUPABASE_URL=supabase.url, SUPABASE_KEY=supabase.secret_key)
+    first = open_store(tmp_path / "first")
+    first.put([USER])
+    first.close()
+    second = open_store(tmp_path / "second", copies_logins=True)
+    assert second.get(UserRow) == [USER]
+    second.close()
+
+
+def test_accounts_are_not_waited_for_when_supabase_is_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(monkeypatch)
+    store = open_store(tmp_path, copies_logins=True)
+    assert store.get(UserRow) == []
+    store.close()

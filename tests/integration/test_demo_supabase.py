@@ -1,0 +1,60 @@
+"""The demo with Supabase configured: every process by its public command, and the same rows on both sides."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from fl_core.processes import find_free_port
+from fl_store.connect import open_local_store
+from fl_store.outbox import Outbox
+from fl_store.rows import MetricRow, Row, RunRow, RunState, UserRow
+from fl_store.supabase import SupabaseStore
+from fl_store.supabase_settings import SupabaseSettings
+from tests.supabase_server import SupabaseServer
+
+pytestmark = pytest.mark.slow
+
+DEMO = Path(sys.executable).with_name("fl-demo")
+
+
+def run_demo(folder: Path, server: SupabaseServer, *, url: str = "") -> subprocess.CompletedProcess[str]:
+    command = [DEMO, "--rounds", "2", "--sites", "2", "--scans-per-site", "4", "--exit-when-done"]
+    command += ["--folder", folder, "--port", str(find_free_port()), "--monitor-port", str(find_free_port())]
+    variables = {"SUPABASE_URL": url or server.url, "SUPABASE_KEY": server.secret_key}
+    return subprocess.run(
+        command, env=os.environ | variables, cwd=folder.parent, capture_output=True, text=True, check=False
+    )
+
+
+def test_demo_ends_with_the_same_rows_in_both_stores(tmp_path: Path, supabase: SupabaseServer) -> None:
+    done = run_demo(tmp_path / "demo", supabase)
+    assert done.returncode == 0, done.stderr
+    local = open_local_store(tmp_path / "demo" / "home")
+    project = SupabaseStore(SupabaseSettings(supabase.url, supabase.secret_key))
+    for row_type in get_args(Row):
+        assert project.get(row_type) == local.get(row_type)
+    assert [run.state for run in project.get(RunRow)] == [RunState.FINISHED]
+    assert len(project.get(MetricRow)) == 2 * 3 * 11  # rounds, sites and the federation, metrics
+    assert [user.name for user in project.get(UserRow)] == ["demo"]
+    assert Outbox(local).backlog().num_waiting == 0
+    project.close()
+    local.close()
+    assert all(
+        supabase.secret_key not in path.read_text(errors="replace")
+        for path in (tmp_path / "demo").rglob("*")
+        if path.is_file()
+    )
+
+
+def test_demo_with_a_dead_supabase_trains_all_the_same(tmp_path: Path, supabase: SupabaseServer) -> None:
+    done = run_demo(tmp_path / "demo", supabase, url=f"http://127.0.0.1:{find_free_port()}")
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    local = open_local_store(tmp_path / "demo" / "home")
+    assert [run.state for run in local.get(RunRow)] == [RunState.FINISHED]
+    assert Outbox(local).backlog().num_waiting >= 2 * 3 * 11
+    local.close()
