@@ -134,36 +134,53 @@ create table public.events (
 create index events_by_time on public.events (occurred_at);
 create index events_of_run_by_time on public.events (run_id, occurred_at);
 
--- What a replay must not undo. The writer sends plain upserts; the rules are the same in fl_store/sqlite.py.
--- Where nobody but the database and its administrator looks:
-create schema if not exists app;
+-- Some projects give everybody every right on a new table. Until the next file says who may do what, nobody
+-- may do anything.
+alter table public.sites enable row level security;
+alter table public.users enable row level security;
+alter table public.sessions enable row level security;
+alter table public.login_attempts enable row level security;
+alter table public.runs enable row level security;
+alter table public.data_cards enable row level security;
+alter table public.site_rounds enable row level security;
+alter table public.metrics enable row level security;
+alter table public.rounds enable row level security;
+alter table public.checkpoints enable row level security;
+alter table public.presence enable row level security;
+alter table public.events enable row level security;
 
-create function app.keep_old() returns trigger language plpgsql set search_path = '' as
+-- Functions are in a schema of their own, which the Data API does not show, and where another application of
+-- the same project has none of that name.
+create schema fedluna;
+
+-- What a replay must not undo. The writer sends plain upserts; the rules are the same in fl_store/sqlite.py.
+
+create function fedluna.keep_old() returns trigger language plpgsql set search_path = '' as
 $$ begin return null; end $$;
 
-create function app.keep_newer_presence() returns trigger language plpgsql set search_path = '' as
+create function fedluna.keep_newer_presence() returns trigger language plpgsql set search_path = '' as
 $$ begin if new.last_seen_at < old.last_seen_at then return null; end if; return new; end $$;
 
-create function app.keep_newer_account() returns trigger language plpgsql set search_path = '' as
+create function fedluna.keep_newer_account() returns trigger language plpgsql set search_path = '' as
 $$ begin if new.changed_at < old.changed_at then return null; end if; return new; end $$;
 
-create function app.keep_session_ended() returns trigger language plpgsql set search_path = '' as
+create function fedluna.keep_session_ended() returns trigger language plpgsql set search_path = '' as
 $$ begin
   new.ended_at := coalesce(old.ended_at, new.ended_at);
   new.seen_at := greatest(old.seen_at, new.seen_at);
   return new;
 end $$;
 
-create function app.keep_first_visit() returns trigger language plpgsql set search_path = '' as
+create function fedluna.keep_first_visit() returns trigger language plpgsql set search_path = '' as
 $$ begin new.first_seen_at := least(old.first_seen_at, new.first_seen_at); return new; end $$;
 
 create trigger an_event_is_never_changed before update on public.events
-  for each row execute function app.keep_old();
+  for each row execute function fedluna.keep_old();
 create trigger presence_never_moves_back before update on public.presence
-  for each row execute function app.keep_newer_presence();
+  for each row execute function fedluna.keep_newer_presence();
 create trigger an_account_never_moves_back before update on public.users
-  for each row execute function app.keep_newer_account();
+  for each row execute function fedluna.keep_newer_account();
 create trigger a_session_that_ended_stays_so before update on public.sessions
-  for each row execute function app.keep_session_ended();
+  for each row execute function fedluna.keep_session_ended();
 create trigger a_site_was_first_seen_when_it_was before update on public.sites
-  for each row execute function app.keep_first_visit();
+  for each row execute function fedluna.keep_first_visit();

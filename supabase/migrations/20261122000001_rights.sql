@@ -1,28 +1,37 @@
--- Who may do what. The coordinator and the monitor come with a secret key (service_role) and may read and
--- write. People may be given a login of Supabase Auth as well; they read what their role allows. Nobody else
--- sees anything. This file may be applied again at any time, to put the rights back.
+-- Who may do what. The coordinator and the monitor come with a secret key (service_role), read and write.
+-- People may be given a login of Supabase Auth as well, and read what their role in public.users allows:
+--
+--   server    all rows
+--   analyst   all but users, sessions, login attempts and rows about users
+--   client    rows of its own site, metrics of the federation, and which runs, rounds and models there are
+--
+-- An account that is disabled, a login without an account and whoever has none see nothing. No login reads a
+-- hash, or why a run came to its end, since that may name hospitals; events tell those who see all sites.
+--
+-- This file may be applied again at any time, to put the rights back.
 
 -- Which account of ours belongs to a login of Supabase Auth; its administrator fills it in by SQL.
-create table if not exists app.auth_logins (
+create table if not exists fedluna.auth_logins (
   auth_user_id uuid primary key,
   name text not null
 );
+alter table fedluna.auth_logins enable row level security;
 
-create or replace function app.my_role() returns text
+create or replace function fedluna.my_role() returns text
 language sql stable security definer set search_path = '' as $$
-  select u.role from public.users u join app.auth_logins l on l.name = u.name
-   where l.auth_user_id = (nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub')::uuid
+  select u.role from public.users u join fedluna.auth_logins l on l.name = u.name
+   where l.auth_user_id::text = nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub'
      and not u.is_disabled
 $$;
 
-create or replace function app.my_site() returns text
+create or replace function fedluna.my_site() returns text
 language sql stable security definer set search_path = '' as $$
-  select u.site from public.users u join app.auth_logins l on l.name = u.name
-   where l.auth_user_id = (nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub')::uuid
+  select u.site from public.users u join fedluna.auth_logins l on l.name = u.name
+   where l.auth_user_id::text = nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub'
      and not u.is_disabled
 $$;
 
-create or replace function app.tables() returns text[]
+create or replace function fedluna.tables() returns text[]
 language sql immutable set search_path = '' as $$
   select array['sites', 'users', 'sessions', 'login_attempts', 'runs', 'data_cards', 'site_rounds', 'metrics',
                'rounds', 'checkpoints', 'presence', 'events']
@@ -36,79 +45,82 @@ language sql volatile security invoker set search_path = '' as $$
     'now', clock_timestamp(),
     'missing_rights', (
       select coalesce(json_agg(t || ': ' || p order by t, p), '[]'::json)
-        from unnest(app.tables()) t, unnest(array['select', 'insert', 'update']) p
+        from unnest(fedluna.tables()) t, unnest(array['select', 'insert', 'update']) p
        where not has_table_privilege(current_user, 'public.' || t, p)))
 $$;
 
-revoke all on all functions in schema app from public, anon, authenticated;
-revoke all on all tables in schema app from public, anon, authenticated;
-revoke all on schema app from public, anon;
+revoke all on schema fedluna from public, anon, authenticated;
+revoke all on all tables in schema fedluna from public, anon, authenticated;
+revoke all on all functions in schema fedluna from public, anon, authenticated;
 revoke all on function public.fedluna_health() from public, anon, authenticated;
 
-grant usage on schema public, app to service_role, authenticated;
-grant execute on function public.fedluna_health(), app.tables() to service_role;
-grant execute on function app.my_role(), app.my_site() to authenticated;
+grant usage on schema public to service_role, authenticated;
+grant usage on schema fedluna to service_role;
+grant execute on function public.fedluna_health(), fedluna.tables() to service_role;
+grant execute on function fedluna.my_role(), fedluna.my_site() to authenticated;
 
 do $$
-declare t text;
+declare
+  t text;
+  p record;
 begin
-  foreach t in array app.tables() loop
-    execute format('revoke all on public.%I from public, anon, authenticated', t);
-    execute format('grant select on public.%I to authenticated', t);
-    execute format('grant select, insert, update, delete on public.%I to service_role', t);
+  foreach t in array fedluna.tables() loop
     execute format('alter table public.%I enable row level security', t);
+    execute format('revoke all on public.%I from public, anon, authenticated', t);
+    execute format('grant select, insert, update, delete on public.%I to service_role', t);
+  end loop;
+  for p in select tablename, policyname from pg_policies
+            where schemaname = 'public' and tablename = any (fedluna.tables()) loop
+    execute format('drop policy %I on public.%I', p.policyname, p.tablename);
   end loop;
 end $$;
-alter table app.auth_logins enable row level security;
 
-drop policy if exists to_members on public.runs;
+grant select on public.sites, public.login_attempts, public.data_cards, public.site_rounds, public.metrics,
+  public.rounds, public.checkpoints, public.presence, public.events to authenticated;
+grant select (name, role, site, is_disabled, created_at, changed_at) on public.users to authenticated;
+grant select ("user", created_at, seen_at, expires_at, ended_at) on public.sessions to authenticated;
+grant select (run_id, name, state, num_rounds, config, started_at, ended_at) on public.runs to authenticated;
+
+-- A function within (select ...) is called once a query, not once a row.
+
 create policy to_members on public.runs for select to authenticated
-  using ((select app.my_role()) is not null);
+  using ((select fedluna.my_role()) is not null);
 
-drop policy if exists to_members on public.rounds;
 create policy to_members on public.rounds for select to authenticated
-  using ((select app.my_role()) is not null);
+  using ((select fedluna.my_role()) is not null);
 
-drop policy if exists to_members on public.checkpoints;
 create policy to_members on public.checkpoints for select to authenticated
-  using ((select app.my_role()) is not null);
+  using ((select fedluna.my_role()) is not null);
 
-drop policy if exists to_members on public.sites;
 create policy to_members on public.sites for select to authenticated
-  using ((select app.my_role()) in ('server', 'analyst') or site = (select app.my_site()));
+  using ((select fedluna.my_role()) in ('server', 'analyst') or site = (select fedluna.my_site()));
 
-drop policy if exists to_members on public.data_cards;
 create policy to_members on public.data_cards for select to authenticated
-  using ((select app.my_role()) in ('server', 'analyst') or site = (select app.my_site()));
+  using ((select fedluna.my_role()) in ('server', 'analyst') or site = (select fedluna.my_site()));
 
-drop policy if exists to_members on public.site_rounds;
 create policy to_members on public.site_rounds for select to authenticated
-  using ((select app.my_role()) in ('server', 'analyst') or site = (select app.my_site()));
+  using ((select fedluna.my_role()) in ('server', 'analyst') or site = (select fedluna.my_site()));
 
-drop policy if exists to_members on public.metrics;
 create policy to_members on public.metrics for select to authenticated
-  using ((select app.my_role()) in ('server', 'analyst') or site in ((select app.my_site()), '*'));
+  using ((select fedluna.my_role()) in ('server', 'analyst') or site = (select fedluna.my_site())
+      or (site = '*' and (select fedluna.my_role()) is not null));
 
-drop policy if exists to_members on public.presence;
 create policy to_members on public.presence for select to authenticated
-  using ((select app.my_role()) = 'server'
-      or (kind = 'server' and (select app.my_role()) is not null)
-      or (kind = 'site' and ((select app.my_role()) = 'analyst' or name = (select app.my_site()))));
+  using ((select fedluna.my_role()) = 'server'
+      or (kind = 'server' and (select fedluna.my_role()) is not null)
+      or (kind = 'site' and ((select fedluna.my_role()) = 'analyst' or name = (select fedluna.my_site()))));
 
--- An event of no site may name several in its text: a hospital sees its own events only.
-drop policy if exists to_members on public.events;
+-- An event of no site may name several in its text: a client sees those of its own site only.
 create policy to_members on public.events for select to authenticated
-  using ((select app.my_role()) = 'server'
-      or ("user" is null and ((select app.my_role()) = 'analyst' or site = (select app.my_site()))));
+  using ((select fedluna.my_role()) = 'server'
+      or ("user" is null
+          and ((select fedluna.my_role()) = 'analyst' or site = (select fedluna.my_site()))));
 
-drop policy if exists to_the_coordinator on public.users;
 create policy to_the_coordinator on public.users for select to authenticated
-  using ((select app.my_role()) = 'server');
+  using ((select fedluna.my_role()) = 'server');
 
-drop policy if exists to_the_coordinator on public.sessions;
 create policy to_the_coordinator on public.sessions for select to authenticated
-  using ((select app.my_role()) = 'server');
+  using ((select fedluna.my_role()) = 'server');
 
-drop policy if exists to_the_coordinator on public.login_attempts;
 create policy to_the_coordinator on public.login_attempts for select to authenticated
-  using ((select app.my_role()) = 'server');
+  using ((select fedluna.my_role()) = 'server');
