@@ -1,16 +1,21 @@
 import contextlib
 import multiprocessing
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from fl_core.errors import StoreError
-from fl_store.rows import EventRow, Row, RunRow
+from fl_core.errors import StoreError, StoreUnavailableError
+from fl_store.outbox import Outbox
+from fl_store.rows import EventRow, MetricRow, NotFinite, Row, RunRow
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.sqlite import SqliteStore
-from tests.store_contract import EVENT, EVERY_KIND, RUN, StoreContract
+from tests.store_contract import EVENT, EVERY_KIND, METRIC, RUN, StoreContract
 
 
 @pytest.fixture
@@ -80,6 +85,64 @@ def test_store_of_a_newer_version_is_refused_with_one_line(path: Path) -> None:
     with pytest.raises(StoreError, match="written by a newer FedLuna; this one knows schema 2") as refusal:
         SqliteStore(path)
     assert "\n" not in str(refusal.value)
+
+
+def test_store_of_an_older_version_keeps_its_rows_and_queues_them(path: Path) -> None:
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.execute(
+            "CREATE TABLE metrics (run_id VARCHAR, round_no INTEGER, site VARCHAR, metric VARCHAR, "
+            "value FLOAT, num_examples BIGINT, recorded_at DATETIME NOT NULL, "
+            "PRIMARY KEY (run_id, round_no, site, metric))"
+        )
+        old.execute(
+            "INSERT INTO metrics VALUES ('r1', 1, 'north', 'auc', 0.75, 120, '2026-03-29 12:00:00.123456')"
+        )
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+    store = SqliteStore(path)
+    row = replace(METRIC, value=0.75)
+    assert store.get(MetricRow) == [row]
+    assert [entry.row for entry in Outbox(store).oldest(10)] == [row]
+    store.put([replace(row, value=None, not_finite=NotFinite.NAN)])
+    store.close()
+    assert SqliteStore(path).get(MetricRow)[0].not_finite is NotFinite.NAN
+
+
+def test_full_disk_is_a_store_error_and_harms_nothing(store: SqliteStore) -> None:
+    def leave_no_room(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # SQLite takes the present size instead
+
+    store.put([EVENT])
+    store.close()
+    sa.event.listen(store._engine, "connect", leave_no_room)
+    with pytest.raises(StoreUnavailableError, match="database or disk is full"):
+        store.put([replace(METRIC, round_no=round_no) for round_no in range(5000)])
+    assert (store.get(EventRow), store.get(MetricRow)) == ([EVENT], [])
+
+
+def put_as_nobody(path: Path, told: "multiprocessing.Queue[str]") -> None:
+    if os.geteuid() == 0:
+        os.setuid(65534)  # root may write everywhere
+    try:
+        SqliteStore(path).put([EVENT])
+    except StoreUnavailableError as error:
+        told.put(str(error))
+
+
+def test_disk_that_is_read_only_is_a_store_error_of_one_line() -> None:
+    starting = multiprocessing.get_context("fork")
+    told: multiprocessing.Queue[str] = starting.Queue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "fedluna.db"
+        open_and_close(path)
+        for made in Path(folder).iterdir():
+            made.chmod(0o444)
+        Path(folder).chmod(0o555)
+        child = starting.Process(target=put_as_nobody, args=(path, told))
+        child.start()
+        assert told.get(timeout=10) == f"Cannot use the store {path}: Permission denied."
+        child.join()
 
 
 def test_file_that_is_no_database_is_refused_with_one_line(tmp_path: Path) -> None:
