@@ -1,40 +1,49 @@
 """A run as one JSON document, made from its rows."""
 
 from collections import defaultdict
-from dataclasses import asdict
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from fl_store.base import Store
 from fl_store.rows import FEDERATION, MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.wire import to_json
+
+PartT = TypeVar("PartT", MetricRow, SiteRoundRow)
 
 
 def make_history(store: Store, run_id: str) -> dict[str, Any]:
     """Return what is known of a run: its settings, and for each round the numbers of all and of each site.
 
-    Times are ISO 8601 in UTC; a number that is undefined is null.
+    Times are ISO 8601 in UTC. A number that is undefined is null, and so is one that came out as NaN or
+    infinite; such a one is named in ``not_finite`` of its round.
     """
     (run,) = store.get(RunRow, run_id=run_id)
-    numbers: dict[tuple[int, str], dict[str, float | None]] = defaultdict(dict)
-    for metric in store.get(MetricRow, run_id=run_id):
-        numbers[metric.round_no, metric.site][str(metric.metric)] = metric.value
-    site_rounds = store.get(SiteRoundRow, run_id=run_id)
+    metrics = _group_by_round(store.get(MetricRow, run_id=run_id))
+    site_rounds = _group_by_round(store.get(SiteRoundRow, run_id=run_id))
     rounds = [
-        {
-            **_plain(row),
-            "federation": numbers[row.round_no, FEDERATION],
-            "sites": {
-                part.site: {**_plain(part), "metrics": numbers[row.round_no, part.site]}
-                for part in site_rounds
-                if part.round_no == row.round_no
-            },
-        }
+        {**to_json(row), **_describe_round(site_rounds[row.round_no], metrics[row.round_no])}
         for row in store.get(RoundRow, run_id=run_id)
     ]
-    return {**_plain(run), "rounds": rounds}
+    return {**to_json(run), "rounds": rounds}
 
 
-def _plain(row: RunRow | RoundRow | SiteRoundRow) -> dict[str, Any]:
-    """Return the row's fields as JSON can hold them."""
-    fields = asdict(row).items()
-    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields}
+def _group_by_round(rows: Iterable[PartT]) -> dict[int, list[PartT]]:
+    groups: dict[int, list[PartT]] = defaultdict(list)
+    for row in rows:
+        groups[row.round_no].append(row)
+    return groups
+
+
+def _describe_round(site_rounds: list[SiteRoundRow], metrics: list[MetricRow]) -> dict[str, Any]:
+    numbers: dict[str, dict[str, float | None]] = defaultdict(dict)
+    for row in metrics:
+        numbers[row.site][str(row.metric)] = row.value
+    return {
+        "federation": numbers[FEDERATION],
+        "sites": {part.site: {**to_json(part), "metrics": numbers[part.site]} for part in site_rounds},
+        "not_finite": [
+            {"site": row.site, "metric": str(row.metric), "was": str(row.not_finite)}
+            for row in metrics
+            if row.not_finite
+        ],
+    }

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fl_server.history import make_history
-from fl_store.rows import FEDERATION, Metric, MetricRow, RunState, utc_now
+from fl_store.rows import FEDERATION, Metric, MetricRow, NotFinite, RunState, utc_now
 from fl_store.sqlite import SqliteStore
 
 
@@ -57,3 +57,13 @@ def test_run_is_described_with_times_in_utc(history: dict[str, Any]) -> None:
 def test_rows_of_another_run_are_left_out(store: SqliteStore, history: dict[str, Any]) -> None:
     store.put([MetricRow("run-2", 1, "north", Metric.AUC, 0.123, 1, utc_now())])
     assert make_history(store, "run-1") == history
+
+
+def test_number_that_was_not_finite_is_null_and_named_in_its_round(
+    history: dict[str, Any], store: SqliteStore
+) -> None:
+    store.put([MetricRow("run-1", 2, "north", Metric.TRAIN_LOSS, None, 9, utc_now(), NotFinite.INFINITE)])
+    rounds = make_history(store, "run-1")["rounds"]
+    assert rounds[1]["sites"]["north"]["metrics"]["train_loss"] is None
+    assert rounds[1]["not_finite"] == [{"site": "north", "metric": "train_loss", "was": "inf"}]
+    assert rounds[0]["not_finite"] == []
