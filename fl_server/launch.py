@@ -2,8 +2,6 @@
 
 import logging
 import secrets
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +11,10 @@ from rich.console import Console
 from rich.live import Live
 
 from fl_core.config import RunConfig
-from fl_core.errors import RunFailedError
+from fl_core.errors import FedLunaError, RunFailedError
 from fl_server.bundle import build_bundle
 from fl_server.progress_table import RunView, describe_round, draw_run
+from fl_server.run_report import write_report
 from fl_server.superlink import SuperLink
 from fl_store.base import Store
 from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_now
@@ -23,7 +22,6 @@ from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_no
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 0.5
-REPORT_TIMEOUT_S = 120.0
 
 
 def launch_run(config: RunConfig, home: Path, store: Store, console: Console) -> RunRow:
@@ -50,7 +48,7 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
         raise
     _close(store, run.run_id, RunState.FAILED, "The ServerApp ended unasked; superlink.log says why.")
     (run,) = store.get(RunRow, run_id=run.run_id)
-    _write_report(run.run_id, home, folder / "report.html")
+    _try_report(run.run_id, home, folder / "report.html")
     if run.state is not RunState.FINISHED:
         raise RunFailedError(f"Run {run.run_id} {run.state}: {run.reason}")
     return run
@@ -109,9 +107,9 @@ def _close(store: Store, run_id: str, state: RunState, reason: str) -> None:
     store.put([replace(row, state=SiteRoundState.STOPPED) for row in cut_off])
 
 
-def _write_report(run_id: str, home: Path, path: Path) -> None:
-    """Let the monitor's program draw the report, as it draws the same figures live."""
-    command = [sys.executable, "-m", "fl_monitor", "report", run_id, str(path), "--home", str(home)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=REPORT_TIMEOUT_S, check=False)
-    if done.returncode != 0:
-        logger.warning("There is no report of run %s: %s", run_id, done.stderr.strip().rpartition("\n")[2])
+def _try_report(run_id: str, home: Path, path: Path) -> None:
+    """Write the report; where it cannot be, the run is safe all the same."""
+    try:
+        write_report(run_id, home, path)
+    except FedLunaError as error:
+        logger.warning("%s", error)

@@ -107,3 +107,8 @@ def test_superlink_that_dies_ends_the_watch(store: SqliteStore, rehearsal: Any) 
     rehearsal.start()
     with pytest.raises(RunFailedError, match="ended unasked"):
         launch._watch(FinishedLink(die), store, "run-1", Console(file=io.StringIO()))  # type: ignore[arg-type]
+
+
+def test_report_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    launch._try_report("run-1", tmp_path, tmp_path / "none" / "report.html")
+    assert caplog.text.count("There is no report of run run-1: ") == 1
