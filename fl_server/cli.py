@@ -18,6 +18,7 @@ from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_server import store_cli
 from fl_server.findings import Level
 from fl_server.home_lock import hold_home
+from fl_server.runs_cli import runs
 from fl_server.users_cli import users
 from fl_store.connect import open_store
 
@@ -31,6 +32,7 @@ RESULTS = {
 app = typer.Typer(add_completion=False)
 app.add_typer(users, name="users")
 app.add_typer(store_cli.app, name="store")
+app.add_typer(runs, name="runs")
 
 
 @app.callback(invoke_without_command=True)

@@ -1,6 +1,6 @@
 """The coordinator's terminal: a run's rows as text that is drawn anew while the run goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,7 +32,7 @@ class RunView:
     run: RunRow
     rounds: Sequence[RoundRow]
     site_rounds: Sequence[SiteRoundRow]
-    metrics: dict[tuple[int, str, Metric], float | None]
+    metrics: Mapping[tuple[int, str, Metric], MetricRow]
     last_event: str
 
     @classmethod
@@ -46,7 +46,7 @@ class RunView:
             run=store.get(RunRow, run_id=run_id)[0],
             rounds=rounds,
             site_rounds=store.get(SiteRoundRow, run_id=run_id, round_no=round_no),
-            metrics={(row.round_no, row.site, row.metric): row.value for row in metrics},
+            metrics={(row.round_no, row.site, row.metric): row for row in metrics},
             last_event=events[0].text if events else "",
         )
 
@@ -54,6 +54,11 @@ class RunView:
     def finished_rounds(self) -> list[RoundRow]:
         """The rounds that are over."""
         return [row for row in self.rounds if row.ended_at]
+
+    def number_text(self, round_no: int, site: str, metric: Metric) -> str:
+        """Write a number; a dash if there is none, and ``nan`` or ``inf`` if it was not finite."""
+        row = self.metrics.get((round_no, site, metric))
+        return str(row.not_finite or format_number(row.value)) if row else UNDEFINED
 
     def seconds_left(self, now: datetime) -> float | None:
         """Estimate the time to the end from the mean of the rounds so far; None before the first."""
@@ -68,9 +73,9 @@ class RunView:
 
 def draw_run(view: RunView, now: datetime | None = None) -> RenderableType:
     """Draw the run: its state and time left, its rounds, and the sites of the present round."""
-    parts: list[RenderableType] = [_headline(view, now or utc_now())]
+    parts: list[RenderableType] = [draw_headline(view, now)]
     if view.rounds:
-        parts += [_draw_rounds(view), _draw_sites(view)]
+        parts += [draw_rounds(view, view.rounds[-SHOWN_ROUNDS:]), _draw_sites(view)]
     if view.last_event and not view.run.state.is_over:
         parts.append(Text(view.last_event, style="dim"))
     return Group(*parts)
@@ -78,35 +83,36 @@ def draw_run(view: RunView, now: datetime | None = None) -> RenderableType:
 
 def describe_round(view: RunView, round_row: RoundRow) -> str:
     """Describe a finished round in one line, for a log without a terminal."""
-    auc = view.metrics.get((round_row.round_no, FEDERATION, Metric.AUC))
-    cpm = view.metrics.get((round_row.round_no, FEDERATION, Metric.CPM))
-    loss = view.metrics.get((round_row.round_no, FEDERATION, Metric.VALIDATION_LOSS))
+    shown = (Metric.AUC, Metric.CPM, Metric.VALIDATION_LOSS)
+    auc, cpm, loss = (view.number_text(round_row.round_no, FEDERATION, metric) for metric in shown)
     return (
-        f"round {round_row.round_no}/{view.run.num_rounds}  pooled AUC {_show(auc)}  CPM {_show(cpm)}  "
-        f"validation loss {_show(loss)}  {_seconds(round_row):.1f} s"
+        f"round {round_row.round_no}/{view.run.num_rounds}  pooled AUC {auc}  CPM {cpm}  "
+        f"validation loss {loss}  {_seconds(round_row):.1f} s"
     )
 
 
-def _headline(view: RunView, now: datetime) -> Text:
+def draw_headline(view: RunView, now: datetime | None = None) -> Text:
+    """Draw the run's id and state; while it runs, also its round and the time left."""
     text = Text(f"Run {view.run.run_id}  ", style="bold")
-    text.append(str(view.run.state), style=_style_of(view.run.state))
+    text.append(str(view.run.state), style=style_of(view.run.state))
     if view.run.state is RunState.RUNNING:
         round_no = min(len(view.finished_rounds) + 1, view.run.num_rounds)
         text.append(f"  round {round_no} of {view.run.num_rounds}", style="not bold")
-        left_s = view.seconds_left(now)
+        left_s = view.seconds_left(now or utc_now())
         if left_s is not None:
-            text.append(f"  about {_show_duration(left_s)} left", style="not bold")
+            text.append(f"  about {format_duration(left_s)} left", style="not bold")
     return text
 
 
-def _draw_rounds(view: RunView) -> Table:
+def draw_rounds(view: RunView, rounds: Sequence[RoundRow]) -> Table:
+    """Draw the federation's numbers in these rounds."""
     table = Table(title_justify="left", title="Federation")
     for name in ("round", "pooled AUC", "CPM", "train loss", "val. loss", "seconds"):
         table.add_column(name, justify="right")
     shown = (Metric.AUC, Metric.CPM, Metric.TRAIN_LOSS, Metric.VALIDATION_LOSS)
-    for row in view.rounds[-SHOWN_ROUNDS:]:
-        values = [_show(view.metrics.get((row.round_no, FEDERATION, metric))) for metric in shown]
-        table.add_row(str(row.round_no), *values, f"{_seconds(row):.1f}")
+    for row in rounds:
+        values = [view.number_text(row.round_no, FEDERATION, metric) for metric in shown]
+        table.add_row(str(row.round_no), *values, f"{_seconds(row, view.run.ended_at):.1f}")
     return table
 
 
@@ -121,27 +127,31 @@ def _draw_sites(view: RunView) -> Table:
         table.add_row(
             row.site,
             Text(f"{row.state}: {row.reason}" if row.reason else str(row.state)),  # no markup from a site
-            _show(row.train_s, 1),
-            _show(row.evaluate_s, 1),
+            format_number(row.train_s, 1),
+            format_number(row.evaluate_s, 1),
             UNDEFINED if row.num_examples is None else str(row.num_examples),
-            *(_show(view.metrics.get((round_no, row.site, metric))) for metric in (Metric.AUC, Metric.CPM)),
+            *(view.number_text(round_no, row.site, metric) for metric in (Metric.AUC, Metric.CPM)),
         )
     return table
 
 
-def _seconds(row: RoundRow) -> float:
-    return ((row.ended_at or utc_now()) - row.started_at).total_seconds()
+def _seconds(row: RoundRow, cut_off_at: datetime | None = None) -> float:
+    """Return how long a round took, or has taken so far; the end of its run ends it too."""
+    return ((row.ended_at or cut_off_at or utc_now()) - row.started_at).total_seconds()
 
 
-def _style_of(state: RunState) -> str:
+def style_of(state: RunState) -> str:
+    """Return the colour of a run's state."""
     return {RunState.FINISHED: "green", RunState.FAILED: "red", RunState.STOPPED: "yellow"}.get(state, "cyan")
 
 
-def _show(value: float | None, digits: int = 3) -> str:
+def format_number(value: float | None, digits: int = 3) -> str:
+    """Write a number, or a dash if there is none."""
     return UNDEFINED if value is None else f"{value:.{digits}f}"
 
 
-def _show_duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
+    """Write a time in the unit that suits it: 12 s, 5 min, 2.5 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -12,6 +12,7 @@ from fl_store.rows import (
     EventRow,
     Metric,
     MetricRow,
+    NotFinite,
     RoundRow,
     RunState,
     SiteRoundRow,
@@ -148,3 +149,11 @@ def test_round_is_one_line_for_a_log(store: SqliteStore, rehearsal: Any) -> None
     assert line.startswith("round 1/10  pooled AUC 0.")
     assert line.endswith("  5.0 s")
     assert "\n" not in line
+
+
+def test_number_that_was_not_finite_is_named(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start()
+    rehearsal.play_round(1)
+    lost = MetricRow("run-1", 1, FEDERATION, Metric.TRAIN_LOSS, None, 9, utc_now(), NotFinite.NAN)
+    store.put([lost])
+    assert cells(draw(RunView.read(store, "run-1")), "1")[3] == "nan"

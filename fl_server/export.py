@@ -1,0 +1,50 @@
+"""Runs as text for other programs: metrics as CSV, a history and a list of runs as JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from fl_store.rows import Metric, MetricRow
+from fl_store.wire import to_json
+
+CSV_COLUMNS = (
+    "run_id",
+    "round_no",
+    "site",
+    "metric",
+    "value",
+    "not_finite",
+    "num_examples",
+    "recorded_at",
+)
+FORMULA_SIGNS = ("=", "+", "-", "@")
+
+
+def make_csv(metrics: Iterable[MetricRow]) -> str:
+    """Return the metrics as CSV, one line a number, ordered by round, site and metric.
+
+    The site ``*`` is the whole federation. A number that is undefined is empty; one that came out as NaN
+    or infinite is empty too and says which in ``not_finite``.
+    """
+    places = {metric: place for place, metric in enumerate(Metric)}
+    in_order = sorted(metrics, key=lambda row: (row.round_no, row.site, places[row.metric]))
+    paper = io.StringIO()
+    lines = csv.DictWriter(paper, CSV_COLUMNS, lineterminator="\n")
+    lines.writeheader()
+    for row in in_order:
+        # All times have six decimals: programs that read CSV take the first line's form for all.
+        cells = {**to_json(row), "recorded_at": row.recorded_at.isoformat(timespec="microseconds")}
+        lines.writerow({name: _make_harmless(cell) for name, cell in cells.items()})
+    return paper.getvalue()
+
+
+def make_json(document: Any) -> str:
+    """Return a document as JSON text; NaN and infinity, which JSON lacks, are a ValueError."""
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def _make_harmless(cell: Any) -> Any:
+    """Put an apostrophe before text that a spreadsheet would run as a formula; numbers stay as they are."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_SIGNS) else cell
