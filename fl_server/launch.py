@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from fl_core.config import RunConfig
-from fl_core.errors import FedLunaError, RunFailedError
+from fl_core.errors import FedLunaError, RunFailedError, StoreError, StoreUnavailableError
 from fl_server.bundle import build_bundle
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_server.run_report import write_report
@@ -80,11 +80,17 @@ def _welcome(config: RunConfig, run: RunRow) -> str:
 
 def _watch(link: SuperLink, store: Store, run_id: str, console: Console) -> None:
     """Show the run until its ServerApp has ended; without a terminal, a line a round and the result."""
-    num_told = 0
+    num_told, is_stale = 0, False
+    view = RunView.read(store, run_id)
     with Live(console=console, auto_refresh=False, transient=not console.is_terminal) as live:
         while True:
             is_finished = link.is_run_finished()
-            view = RunView.read(store, run_id)
+            try:
+                view, is_stale = RunView.read(store, run_id), False
+            except StoreUnavailableError as error:
+                if not is_stale:
+                    logger.warning("%s The table stands still; the run goes on.", error)
+                is_stale = True
             if console.is_terminal:
                 live.update(draw_run(view), refresh=True)
             else:
@@ -100,6 +106,13 @@ def _watch(link: SuperLink, store: Store, run_id: str, console: Console) -> None
 
 def _close(store: Store, run_id: str, state: RunState, reason: str) -> None:
     """Close what the ServerApp left open, the run with ``state``; a run that never began has no rows."""
+    try:
+        _close_rows(store, run_id, state, reason)
+    except StoreError as error:  # what ended the run is told first
+        logger.warning("%s The run is left open in the store.", error)
+
+
+def _close_rows(store: Store, run_id: str, state: RunState, reason: str) -> None:
     for run in store.get(RunRow, run_id=run_id):
         if not run.state.is_over:
             store.put([replace(run, state=state, reason=reason, ended_at=utc_now())])

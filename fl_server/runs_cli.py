@@ -19,9 +19,8 @@ from fl_server.history import make_history
 from fl_server.run_report import write_report
 from fl_server.run_tables import RunSummary, draw_run_in_full, draw_runs
 from fl_store.base import Store
-from fl_store.connect import open_local_store
+from fl_store.connect import open_existing_store
 from fl_store.rows import MetricRow, RunRow, utc_now
-from fl_store.sqlite import FILE_NAME, SqliteStore
 
 LAST = "last"
 STDOUT = Path("-")
@@ -45,7 +44,7 @@ def list_runs(
 ) -> None:
     """Show all runs in brief, the newest last."""
     now = utc_now()
-    with _open_store() as store:
+    with closing(open_existing_store(home_folder())) as store:
         found = [RunSummary.read(store, run) for run in store.get(RunRow, newest=newest)]
     with _standard_output() as output:
         if as_json:
@@ -62,7 +61,7 @@ def show_run(run: str) -> None:
 
     RUN is its id, the beginning of it that no other has, or 'last'.
     """
-    with _open_store() as store:
+    with closing(open_existing_store(home_folder())) as store:
         drawn = draw_run_in_full(store, find_run(store, run), utc_now())
     with _standard_output() as output:
         _make_console(output).print(drawn)
@@ -84,7 +83,7 @@ def export_run(
 
     RUN is its id, the beginning of it that no other has, or 'last'.
     """
-    with _open_store() as store:
+    with closing(open_existing_store(home_folder())) as store:
         run_id = find_run(store, run).run_id
         if out == STDOUT:
             told = _make_text(store, run_id, file_format)
@@ -156,20 +155,6 @@ def _make_text(store: Store, run_id: str, file_format: Format) -> str:
             return make_json(make_history(store, run_id))
         case Format.HTML:
             raise UsageError("The report is a file of its own. Give --out FILE, not '-'.")
-
-
-def _open_store() -> closing[SqliteStore]:
-    """Open the coordinator's store; UsageError where there is none, as a look should not make one."""
-    home = home_folder()
-    try:
-        is_there = (home / FILE_NAME).is_file()
-    except OSError as error:
-        raise UsageError(f"Cannot read {home}: {error.strerror}.") from error
-    if not is_there:
-        raise UsageError(
-            f"{home} holds no store ({FILE_NAME}). Set FEDLUNA_HOME to the coordinator's folder."
-        )
-    return closing(open_local_store(home))
 
 
 def _make_console(output: TextIO) -> Console:

@@ -10,7 +10,7 @@ from fl_core.config import home_folder
 from fl_core.errors import ConfigError, StoreError
 from fl_server.findings import count_rows
 from fl_store.carrier import Carrier
-from fl_store.connect import open_local_store, open_supabase
+from fl_store.connect import open_existing_store, open_supabase
 
 app = typer.Typer(help="The rows of all runs, here and in Supabase.")
 
@@ -26,7 +26,7 @@ def sync() -> None:
     remote = open_supabase()
     if remote is None:
         raise ConfigError("Supabase is not configured. Set SUPABASE_URL and SUPABASE_KEY, such as in .env.")
-    with closing(remote), closing(open_local_store(home_folder())) as local:
+    with closing(remote), closing(open_existing_store(home_folder())) as local:
         carrier = Carrier(local, remote)
         num_carried = carry_with_progress(carrier)
         backlog = carrier.outbox.backlog()

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fl_core.errors import ConfigError, StoreError
+from fl_core.errors import ConfigError, StoreError, UsageError
 from fl_store.base import Store
 from fl_store.sqlite import FILE_NAME, SqliteStore
 from fl_store.supabase_settings import SupabaseSettings
@@ -47,6 +47,19 @@ def open_monitor_store(home: Path) -> Store:
 def open_local_store(home: Path) -> SqliteStore:
     """Open the embedded store alone, for a process beside one that carries its rows."""
     return SqliteStore(home / FILE_NAME)
+
+
+def open_existing_store(home: Path) -> SqliteStore:
+    """Open the embedded store alone; UsageError where there is none, as a look should not make one."""
+    try:
+        is_there = (home / FILE_NAME).is_file()
+    except OSError as error:
+        raise UsageError(f"Cannot read {home}: {error.strerror}.") from error
+    if not is_there:
+        raise UsageError(
+            f"{home} holds no store ({FILE_NAME}). Set FEDLUNA_HOME to the coordinator's folder."
+        )
+    return open_local_store(home)
 
 
 def open_supabase() -> "SupabaseStore | None":

@@ -69,6 +69,39 @@ def test_without_a_terminal_each_round_is_one_line_and_told_once(store: SqliteSt
     assert [line.split("  ")[0] for line in lines] == ["round 1/10", "round 2/10"]
 
 
+def test_store_that_cannot_be_read_for_a_while_does_not_end_the_run(
+    store: SqliteStore, rehearsal: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    away = store.path.with_name("away.db")
+
+    def hide() -> None:
+        store.close()  # so that the file is whole without its log
+        store.path.rename(away)
+        store.path.mkdir()
+
+    def bring_back() -> None:
+        store.path.rmdir()
+        away.rename(store.path)
+
+    rehearsal.start()
+    link = FinishedLink(hide, lambda: None, bring_back, lambda: rehearsal.play_round(1))
+    paper = io.StringIO()
+    launch._watch(link, store, "run-1", Console(file=paper, width=140))  # type: ignore[arg-type]
+    assert "round 1/10" in paper.getvalue()
+    assert caplog.text.count("The table stands still; the run goes on.") == 1
+
+
+def test_store_that_cannot_be_written_does_not_hide_why_a_run_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = SqliteStore(tmp_path / "fedluna.db")
+    store.close()
+    store.path.unlink()
+    store.path.mkdir()
+    launch._close(store, "run-1", RunState.FAILED, "The port is taken.")
+    assert "The run is left open in the store." in caplog.text
+
+
 def test_run_left_open_is_closed_with_the_reason(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start()
     launch._close(store, "run-1", RunState.STOPPED, "Stopped at the terminal.")
