@@ -37,13 +37,16 @@ class Sessions:
         self._store = store
         self._writing = threading.Lock()
 
-    def start(self, user: str, now: datetime) -> str:
-        """Start a session and return its token, which is kept nowhere else."""
+    def start(self, user: UserRow, now: datetime) -> str:
+        """Start a session and return its token, which is kept nowhere else.
+
+        It begins no earlier than the account, which may come from a machine whose clock is ahead of ours.
+        """
         token = secrets.token_urlsafe(32)
         session = SessionRow(
             token_hash=_hash_of(token),
-            user=user,
-            created_at=now,
+            user=user.name,
+            created_at=max(now, user.changed_at),
             seen_at=now,
             expires_at=now + SESSION_LIMIT,
         )

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from fl_monitor.auth import Sessions
 from fl_store.accounts import check_password, find_user
 from fl_store.base import Store
-from fl_store.rows import EventRow
+from fl_store.rows import LoginAttemptRow
 
 TICKET_LIFE = timedelta(seconds=15)
 FREE_FAILURES = 3
@@ -22,7 +22,9 @@ FAILURES_FORGOTTEN_AFTER = timedelta(minutes=15)
 class Throttle:
     """A growing delay after failed logins, by account and by address.
 
-    An attempt is delayed, never refused: nobody can lock another's account.
+    An attempt is delayed, never refused: nobody can lock another's account. It is kept in memory and not
+    counted from the rows of attempts: those lack the names that no user has, so that the delay would tell
+    which names exist, and a monitor apart from the coordinator would have to ask Supabase each time.
     """
 
     def __init__(self) -> None:
@@ -97,23 +99,18 @@ class Login:
     def check(self, name: str, password: str, address: str | None, now: datetime) -> str | None:
         """Return the token of a new session, or None if name or password are wrong."""
         user = check_password(self._store, name, password)
+        self._store.put([self._attempt(name, address, now, is_accepted=user is not None)])
         if user is None:
-            self._store.put([self._failure_of(name, now)])
             return None
         self._throttle.forgive(_throttle_keys(name, address))
-        self._store.put(
-            [EventRow(kind="login", text=f"{user.name} signed in.", user=user.name, occurred_at=now)]
-        )
-        return self._sessions.start(user.name, now)
+        return self._sessions.start(user, now)
 
-    def _failure_of(self, name: str, now: datetime) -> EventRow:
-        """Describe a failure; a name that no user has may be a mistyped password, so it is not kept."""
-        user = find_user(self._store, name.strip().lower())
-        if user is None:
-            text = "Failed login with an unknown user name."
-            return EventRow(kind="login_failed", text=text, occurred_at=now)
-        text = f"Failed login as {user.name}."
-        return EventRow(kind="login_failed", text=text, user=user.name, occurred_at=now)
+    def _attempt(
+        self, name: str, address: str | None, now: datetime, *, is_accepted: bool
+    ) -> LoginAttemptRow:
+        """Describe an attempt; a name that no user has may be a mistyped password, so it is not kept."""
+        known = find_user(self._store, name.strip().lower())
+        return LoginAttemptRow(known.name if known else None, address, is_accepted, attempted_at=now)
 
 
 def _throttle_keys(name: str, address: str | None) -> list[str]:

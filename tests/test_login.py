@@ -4,8 +4,8 @@ import pytest
 
 from fl_monitor.auth import Sessions
 from fl_monitor.login import FREE_FAILURES, LONGEST_DELAY_S, TICKET_LIFE, Login, Throttle, Tickets
-from fl_store.accounts import add_user
-from fl_store.rows import EventRow, Role, SessionRow, utc_now
+from fl_store.accounts import add_user, set_disabled
+from fl_store.rows import EventRow, LoginAttemptRow, Role, SessionRow, utc_now
 from fl_store.sqlite import SqliteStore
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -72,26 +72,40 @@ def login(store: SqliteStore) -> Login:
 
 
 def test_right_password_starts_a_session_and_is_written_down(login: Login, store: SqliteStore) -> None:
-    assert login.check("Anna ", PASSWORD, None, utc_now())
-    (event,) = store.get(EventRow)
-    assert (event.kind, event.user) == ("login", "anna")
+    now = utc_now()
+    assert login.check("Anna ", PASSWORD, "10.0.0.9", now)
+    (attempt,) = store.get(LoginAttemptRow)
+    assert attempt == LoginAttemptRow("anna", "10.0.0.9", True, now, attempt.attempt_id)
     assert store.get(SessionRow)[0].user == "anna"
 
 
 def test_wrong_password_is_written_down_without_it(login: Login, store: SqliteStore) -> None:
     assert login.check("anna", "wrong password", None, utc_now()) is None
-    (event,) = store.get(EventRow)
-    assert (event.kind, event.user) == ("login_failed", "anna")
-    assert "wrong password" not in str(event)
+    (attempt,) = store.get(LoginAttemptRow)
+    assert (attempt.user, attempt.address, attempt.is_accepted) == ("anna", None, False)
+    assert "wrong password" not in str(attempt)
     assert store.get(SessionRow) == []
+
+
+def test_disabled_user_is_written_down_as_refused(login: Login, store: SqliteStore) -> None:
+    set_disabled(store, "anna", is_disabled=True)
+    assert login.check("anna", PASSWORD, None, utc_now()) is None
+    (attempt,) = store.get(LoginAttemptRow)
+    assert (attempt.user, attempt.is_accepted) == ("anna", False)
 
 
 def test_unknown_name_is_not_written_down(login: Login, store: SqliteStore) -> None:
     """It may well be a password typed into the wrong field."""
     assert login.check("hunter2hunter2", PASSWORD, None, utc_now()) is None
-    (event,) = store.get(EventRow)
-    assert (event.kind, event.user) == ("login_failed", None)
-    assert "hunter2" not in str(event)
+    (attempt,) = store.get(LoginAttemptRow)
+    assert (attempt.user, attempt.is_accepted) == (None, False)
+    assert "hunter2" not in str(attempt)
+
+
+def test_logins_are_no_events(login: Login, store: SqliteStore) -> None:
+    login.check("anna", PASSWORD, None, utc_now())
+    login.check("anna", "wrong password", None, utc_now())
+    assert store.get(EventRow) == []
 
 
 def test_login_forgives_the_failures_before_it(login: Login) -> None:

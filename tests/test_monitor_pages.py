@@ -16,6 +16,7 @@ MONITOR_APP = Path(__file__).parent.parent / "monitor_app.py"
 def page(store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AppTest:
     """A browser without a cookie in front of the monitor."""
     monkeypatch.setenv("FEDLUNA_HOME", str(tmp_path))
+    monkeypatch.setattr("streamlit.runtime.context._get_client_context", lambda: None)  # AppTest's is a mock
     service_of.cache_clear()
     return AppTest.from_file(MONITOR_APP, default_timeout=20)
 

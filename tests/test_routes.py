@@ -43,7 +43,7 @@ def client(service: Service) -> Visitor:
 
 def sign_in(client: Visitor, service: Service, *, role: Role = Role.ANALYST, site: str | None = None) -> None:
     user = add_user(service.store, "anna", "correct horse", role=role, site=site)
-    client.http.cookies.set(COOKIE, service.sessions.start(user.name, utc_now()))
+    client.http.cookies.set(COOKIE, service.sessions.start(user, utc_now()))
 
 
 @pytest.mark.parametrize("path", ["/api/live", PLOTLY_PATH])

@@ -84,8 +84,8 @@ def test_users_are_counted_once_each_while_their_session_lives(store: SqliteStor
     store.put([anna, ben])
     sessions = Sessions(store)
     for _ in range(2):
-        sessions.start("anna", now)
-    token = sessions.start("ben", now)
+        sessions.start(anna, now)
+    token = sessions.start(ben, now)
     reader = SnapshotReader(store)
     assert reader.read(now).num_users_online == 2
     sessions.end(token, now)

@@ -8,7 +8,7 @@ from fl_monitor.gate import monitor, plant_cookie
 from fl_store.rows import UserRow, utc_now
 
 WRONG = "Wrong user name or password."
-NO_USER = "There is no user yet. Add one on the coordinator: `fl-server users add NAME --role server`"
+NO_USER = "No user is known here yet. Add one on the coordinator: `fl-server users add NAME --role server`"
 
 
 def show() -> None:
