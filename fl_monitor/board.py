@@ -53,7 +53,7 @@ class Board:
 def summarize(snapshot: Snapshot) -> Board:
     """Put a snapshot into words."""
     rows = snapshot.run
-    people = tuple(_person(row, snapshot.read_at) for row in _in_order(snapshot.presence))
+    people = tuple(_person(row, snapshot.coordinator_time) for row in _in_order(snapshot.presence))
     return Board(
         headline=describe_run(rows) if rows else None,
         empty_text="" if rows else NO_RUN,

@@ -56,7 +56,7 @@ def _live_reply(service: Service) -> Reply:
             return Response(status_code=503, headers=NO_STORE)
         now = utc_now()
         headers = NO_STORE | {
-            "x-server-time": now.isoformat(),
+            "x-coordinator-time": (now + snapshot.clock_ahead).isoformat(),
             "x-data-age-s": f"{(now - snapshot.read_at).total_seconds():.1f}",
         }
         known = request.query_params.get("known", "")

@@ -2,13 +2,17 @@
 
 import logging
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 
 from fl_core.errors import StoreError
 from fl_monitor.auth import is_live
-from fl_store.base import Store
+from fl_monitor.clock import CoordinatorClock
+from fl_store.base import RowT, Store
 from fl_store.rows import (
     EventRow,
     MetricRow,
@@ -25,12 +29,18 @@ from fl_store.rows import (
 logger = logging.getLogger(__name__)
 
 READ_EVERY_S = 1.0
+FIRST_READ_S = 5.0
+"""So long a viewer waits for the first snapshot."""
+REST_AFTER_S = 60.0
+"""When nobody has looked for so long, nothing is read: Supabase may be paid by what is read."""
 ONLINE_WITHIN = timedelta(seconds=10)
 SHOWN_FOR = timedelta(days=1)
 """A site that is in no round of the run is shown as offline for so long."""
 NUM_EVENTS = 30
-SETTLED_AFTER = timedelta(seconds=10)
-"""After its end a round's rows are read for this long yet; then they are taken as final."""
+NEWEST_ROUNDS = 2
+"""The round that goes on and the last that is over: what the page tells in numbers."""
+ROUNDS_READ_APART = 3
+"""When more rounds are new, the run is read as a whole, which asks the store less often."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,10 @@ class RunRows:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What viewers see; ``site_ranks`` numbers the sites by name, which gives them their colours."""
+    """What viewers see; ``site_ranks`` numbers the sites by name, which gives them their colours.
+
+    ``read_at`` is by this machine's clock, every other time by the coordinator's, which is ``clock_ahead``.
+    """
 
     read_at: datetime
     run: RunRows | None
@@ -53,52 +66,73 @@ class Snapshot:
     events: tuple[EventRow, ...]
     num_users_online: int
     site_ranks: Mapping[str, int]
+    clock_ahead: timedelta = timedelta()
+
+    @property
+    def coordinator_time(self) -> datetime:
+        """What the coordinator's clock said when this was read."""
+        return self.read_at + self.clock_ahead
+
+
+@dataclass(frozen=True)
+class RoundRows:
+    """What was measured in one round."""
+
+    site_rounds: tuple[SiteRoundRow, ...] = ()
+    metrics: tuple[MetricRow, ...] = ()
 
 
 @dataclass
 class SnapshotReader:
-    """Reads snapshots, and of the newest run only the rounds that can still change."""
+    """Reads snapshots; of the newest run, only a few rounds each time.
+
+    No round is ever taken as final, since rows may wait in an outbox while others arrive: a change of an old
+    round shows after as many reads as the run has rounds, at most.
+    """
 
     store: Store
-    _settled: dict[RoundRow, RunRows] = field(default_factory=dict)
+    clock: CoordinatorClock = field(default_factory=CoordinatorClock)
+    _known: dict[RoundRow, RoundRows] = field(default_factory=dict)
+    """In the order in which they were read."""
 
     def read(self, now: datetime) -> Snapshot:
-        """Read the newest run and who is online; StoreError if the store cannot be read."""
+        """Read who is online and the newest run; StoreError if the store cannot be read."""
+        found = self.store.get(PresenceRow)
+        if beats := [row.last_seen_at for row in found if row.kind is PresenceKind.SERVER]:
+            self.clock.hear(max(beats), now)
         newest = self.store.get(RunRow, newest=1)
-        run = self._read_run(newest[0], now) if newest else None
-        presence = self._read_presence(run, now)
+        run = self._read_run(newest[0]) if newest else None
+        presence = _choose_presence(found, run, now + self.clock.ahead)
         return Snapshot(
             read_at=now,
             run=run,
             presence=presence,
-            events=self._read_events(run),
+            events=tuple(self.store.get(EventRow, run_id=run.run.run_id, newest=NUM_EVENTS)) if run else (),
             num_users_online=self._count_users(now),
             site_ranks=rank_sites(run, presence),
+            clock_ahead=self.clock.ahead,
         )
 
-    def _read_run(self, run: RunRow, now: datetime) -> RunRows:
+    def _read_run(self, run: RunRow) -> RunRows:
         rounds = tuple(self.store.get(RoundRow, run_id=run.run_id))
-        parts = {row: self._settled.get(row) or read_round(self.store, run, row) for row in rounds}
-        self._settled = {row: part for row, part in parts.items() if _is_settled(row, now)}
+        current = set(rounds)
+        self._known = {row: found for row, found in self._known.items() if row in current}
+        new = [row for row in rounds if row not in self._known]
+        if len(new) > ROUNDS_READ_APART:
+            self._known = read_rounds(self.store, rounds)
+        else:
+            read_longest_ago = list(self._known)[:1]
+            for row in dict.fromkeys([*read_longest_ago, *new, *rounds[-NEWEST_ROUNDS:]]):
+                found = read_round(self.store, row)
+                self._known.pop(row, None)
+                self._known[row] = found
+        in_order = [self._known[row] for row in rounds]
         return RunRows(
             run=run,
             rounds=rounds,
-            site_rounds=tuple(row for part in parts.values() for row in part.site_rounds),
-            metrics=tuple(row for part in parts.values() for row in part.metrics),
+            site_rounds=tuple(row for part in in_order for row in part.site_rounds),
+            metrics=tuple(row for part in in_order for row in part.metrics),
         )
-
-    def _read_presence(self, run: RunRows | None, now: datetime) -> tuple[PresenceRow, ...]:
-        """Return who has been about lately or takes part in the run."""
-        of_run = {row.site for row in run.site_rounds} if run else set()
-        found = self.store.get(PresenceRow)
-        return tuple(row for row in found if row.name in of_run or now - row.last_seen_at < SHOWN_FOR)
-
-    def _read_events(self, run: RunRows | None) -> tuple[EventRow, ...]:
-        """Return the newest events of the run and of none, oldest first; logins are not among them."""
-        general = self.store.get(EventRow, run_id=None, user=None, newest=NUM_EVENTS)
-        of_run = self.store.get(EventRow, run_id=run.run.run_id, newest=NUM_EVENTS) if run else []
-        events = [event for event in general if not event.kind.startswith("login")] + of_run
-        return tuple(sorted(events, key=lambda event: event.occurred_at)[-NUM_EVENTS:])
 
     def _count_users(self, now: datetime) -> int:
         users = {user.name: user for user in self.store.get(UserRow)}
@@ -106,15 +140,36 @@ class SnapshotReader:
         return len({row.user for row in sessions if is_live(row, users.get(row.user), now)})
 
 
-def read_round(store: Store, run: RunRow, row: RoundRow) -> RunRows:
+def _choose_presence(
+    found: Iterable[PresenceRow], run: RunRows | None, now: datetime
+) -> tuple[PresenceRow, ...]:
+    """Return who has been about lately or takes part in the run."""
+    of_run = {row.site for row in run.site_rounds} if run else set()
+    return tuple(row for row in found if row.name in of_run or now - row.last_seen_at < SHOWN_FOR)
+
+
+def read_round(store: Store, row: RoundRow) -> RoundRows:
     """Read all rows of one round."""
-    round_no = row.round_no
-    return RunRows(
-        run=run,
-        rounds=(row,),
-        site_rounds=tuple(store.get(SiteRoundRow, run_id=run.run_id, round_no=round_no)),
-        metrics=tuple(store.get(MetricRow, run_id=run.run_id, round_no=round_no)),
+    run_id, round_no = row.run_id, row.round_no
+    return RoundRows(
+        site_rounds=tuple(store.get(SiteRoundRow, run_id=run_id, round_no=round_no)),
+        metrics=tuple(store.get(MetricRow, run_id=run_id, round_no=round_no)),
     )
+
+
+def read_rounds(store: Store, rounds: Sequence[RoundRow]) -> dict[RoundRow, RoundRows]:
+    """Read all rows of all rounds of one run."""
+    run_id = rounds[0].run_id
+    site_rounds = _by_round(store.get(SiteRoundRow, run_id=run_id))
+    metrics = _by_round(store.get(MetricRow, run_id=run_id))
+    return {
+        row: RoundRows(site_rounds.get(row.round_no, ()), metrics.get(row.round_no, ())) for row in rounds
+    }
+
+
+def _by_round(rows: Iterable[RowT]) -> dict[int, tuple[RowT, ...]]:
+    """Return rows, which come in order of rounds, by round."""
+    return {round_no: tuple(same) for round_no, same in groupby(rows, key=attrgetter("round_no"))}
 
 
 def rank_sites(run: RunRows | None, presence: tuple[PresenceRow, ...] = ()) -> dict[str, int]:
@@ -124,28 +179,28 @@ def rank_sites(run: RunRows | None, presence: tuple[PresenceRow, ...] = ()) -> d
     return {name: rank for rank, name in enumerate(sorted(names))}
 
 
-def _is_settled(row: RoundRow, now: datetime) -> bool:
-    return row.ended_at is not None and now - row.ended_at > SETTLED_AFTER
-
-
 class Poller:
-    """Reads a snapshot every second in a thread, from the first viewer on."""
+    """Reads a snapshot every second in a thread, as long as somebody looks."""
 
     def __init__(self, store: Store) -> None:
         self._reader = SnapshotReader(store)
         self._latest: Snapshot | None = None
         self._is_failing = False
         self._starting = threading.Lock()
+        self._has_read = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._looked_at = 0.0
 
     def latest(self) -> Snapshot | None:
         """Return the newest snapshot; None as long as the store could never be read."""
+        self._looked_at = time.monotonic()
         with self._starting:
-            if self._thread is None:
-                self._read()
+            if self._thread is None or not self._thread.is_alive():
+                self._has_read.clear()
                 self._thread = threading.Thread(target=self._run, name="fl-monitor-poller", daemon=True)
                 self._thread.start()
+        self._has_read.wait(FIRST_READ_S)
         return self._latest
 
     def stop(self) -> None:
@@ -155,8 +210,10 @@ class Poller:
             self._thread.join()
 
     def _run(self) -> None:
-        while not self._stopping.wait(READ_EVERY_S):
+        while not self._stopping.is_set() and time.monotonic() - self._looked_at < REST_AFTER_S:
             self._read()
+            self._has_read.set()
+            self._stopping.wait(READ_EVERY_S)
 
     def _read(self) -> None:
         """Take a new snapshot; on a fault of the store keep the last one, and say so once."""
@@ -167,4 +224,6 @@ class Poller:
                 logger.warning("%s Viewers keep the last data and see that they are stale.", error)
             self._is_failing = True
         else:
+            if self._is_failing:
+                logger.info("The store can be read again.")
             self._is_failing = False

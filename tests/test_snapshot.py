@@ -6,8 +6,12 @@ from typing import Any
 import pytest
 
 from fl_core.errors import StoreError
+from fl_monitor import snapshot as module
 from fl_monitor.auth import Sessions
+from fl_monitor.board import summarize
+from fl_monitor.report import read_run
 from fl_monitor.snapshot import Poller, SnapshotReader
+from fl_store.base import Store
 from fl_store.rows import (
     EventRow,
     Metric,
@@ -22,6 +26,7 @@ from fl_store.rows import (
 from fl_store.sqlite import SqliteStore
 from tests.store_contract import HASH
 
+HOUR_AGO = utc_now() - timedelta(hours=1)
 LONG_AGO = utc_now() - timedelta(days=2)
 
 
@@ -53,26 +58,89 @@ def test_reply_shows_in_the_next_snapshot(store: SqliteStore, rehearsal: Any) ->
     assert {row.site for row in reader.read(utc_now()).run.metrics} == {"north"}
 
 
-def test_rounds_long_over_are_read_once(store: SqliteStore, rehearsal: Any) -> None:
+def test_rows_that_come_after_the_end_of_their_round_are_shown(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start()
-    rehearsal.play_round(1, utc_now() - timedelta(minutes=1))
-    rehearsal.play_round(2, utc_now())
+    rehearsal.begin_round(1, HOUR_AGO)
+    rehearsal.end_round(1, HOUR_AGO)
     reader = SnapshotReader(store)
-    first, second = reader.read(utc_now()).run, reader.read(utc_now()).run
-    shared = [a.round_no for a, b in zip(first.metrics, second.metrics, strict=True) if a is b]
-    assert set(shared) == {1}
-    assert first == second
+    reader.read(utc_now())
+    rehearsal.reply(1, "north", HOUR_AGO)
+    assert "north" in {row.site for row in reader.read(utc_now()).run.metrics}
+
+
+def test_late_row_of_an_old_round_shows_after_as_many_reads_as_rounds(
+    store: SqliteStore, rehearsal: Any
+) -> None:
+    rehearsal.start()
+    for round_no in range(1, 13):
+        rehearsal.play_round(round_no, HOUR_AGO)
+    reader = SnapshotReader(store)
+    reader.read(utc_now())
+    late = MetricRow("run-1", 5, "north", Metric.AUC, 0.125, 9, utc_now())
+    store.put([late])
+    assert late in [row for _ in range(12) for row in reader.read(utc_now()).run.metrics]
+
+
+def test_read_costs_ten_requests_however_long_the_run(store: SqliteStore, rehearsal: Any) -> None:
+    rehearsal.start()
+    for round_no in range(1, 31):
+        rehearsal.play_round(round_no)
+    counted = CountingStore(store)
+    reader = SnapshotReader(counted)
+    reader.read(utc_now())
+    assert counted.num_gets == 6 + NUM_LOGIN_READS  # the run is new, and read as a whole
+    rehearsal.begin_round(31)
+    counted.num_gets = 0
+    rows = reader.read(utc_now()).run
+    assert counted.num_gets == 10 + NUM_LOGIN_READS
+    assert rows == read_run(store, "run-1")
+
+
+NUM_LOGIN_READS = 2
+"""Of users and sessions, which a monitor reads from its own copy."""
+
+
+class CountingStore:
+    """A store that counts how often it is asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.num_gets = 0
+
+    def get(self, row_type: Any, **options: Any) -> Any:
+        self.num_gets += 1
+        return self._store.get(row_type, **options)
 
 
 def test_round_that_is_played_again_is_read_again(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start()
-    long_ago = utc_now() - timedelta(hours=1)
-    rehearsal.play_round(1, long_ago)
+    for round_no in range(1, 9):
+        rehearsal.play_round(round_no, HOUR_AGO)
     reader = SnapshotReader(store)
     reader.read(utc_now())
-    rehearsal.play_round(1, long_ago + timedelta(minutes=5))
-    store.put([MetricRow("run-1", 1, "north", Metric.AUC, 0.125, 9, utc_now())])
+    rehearsal.play_round(4, HOUR_AGO + timedelta(minutes=5))
+    store.put([MetricRow("run-1", 4, "north", Metric.AUC, 0.125, 9, utc_now())])
     assert 0.125 in {row.value for row in reader.read(utc_now()).run.metrics}
+
+
+@pytest.mark.parametrize("ahead", [timedelta(hours=-1), timedelta(hours=1)])
+def test_who_is_online_does_not_depend_on_equal_clocks(
+    store: SqliteStore, rehearsal: Any, ahead: timedelta
+) -> None:
+    now = utc_now()
+    reader = SnapshotReader(store)
+    for second in range(0, 8, 2):
+        rehearsal.sites = ("east", "north") if second == 0 else ("east",)
+        rehearsal.beat(now + ahead + timedelta(seconds=second))
+        reader.read(now + timedelta(seconds=second))
+
+    def online(second: int) -> list[str]:
+        board = summarize(reader.read(now + timedelta(seconds=second)))
+        return [person.name for person in board.people if person.is_online]
+
+    assert online(7) == ["Coordinator", "east", "north"]
+    assert online(12) == ["Coordinator", "east"]
+    assert online(20) == []
 
 
 def test_users_are_counted_once_each_while_their_session_lives(store: SqliteStore) -> None:
@@ -93,13 +161,13 @@ def test_users_are_counted_once_each_while_their_session_lives(store: SqliteStor
     assert reader.read(now + timedelta(minutes=31)).num_users_online == 0
 
 
-def test_logins_are_not_among_the_events(store: SqliteStore, rehearsal: Any) -> None:
+def test_events_of_no_run_are_not_shown(store: SqliteStore, rehearsal: Any) -> None:
+    """They are logins, written by older versions."""
     rehearsal.start()
     store.put([EventRow("login", "anna signed in.", user="anna"), EventRow("login_failed", "Unknown name.")])
-    store.put([EventRow("site_joined", "north joined.", site="north")])
     store.put([EventRow("round", "Round 1 begins.", run_id="run-1")])
     texts = [event.text for event in SnapshotReader(store).read(utc_now()).events]
-    assert texts == ["north joined.", "Round 1 begins."]
+    assert texts == ["Round 1 begins."]
 
 
 def test_sites_are_ranked_by_name(store: SqliteStore, rehearsal: Any) -> None:
@@ -153,6 +221,21 @@ def lose(store: SqliteStore, folder: Path) -> None:
     (folder / "fedluna.db").write_bytes(b"not a database, and long enough to be read as one" * 100)
     with pytest.raises(StoreError):
         store.get(EventRow)
+
+
+def test_poller_rests_when_nobody_looks_and_comes_back_with_new_data(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "REST_AFTER_S", 0.1)
+    monkeypatch.setattr(module, "READ_EVERY_S", 0.2)
+    poller = Poller(store)
+    try:
+        first = poller.latest()
+        poller._thread.join(timeout=5)
+        assert not poller._thread.is_alive()
+        assert poller.latest().read_at > first.read_at
+    finally:
+        poller.stop()
 
 
 def test_poller_reads_again_by_itself(store: SqliteStore, rehearsal: Any) -> None:

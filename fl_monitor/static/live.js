@@ -56,6 +56,7 @@ function makeBoard() {
       part('legend', 'div', 'fl-legends'),
       part('grid', 'div', 'fl-grid',
         part('eventsCard', 'section', 'fl-card fl-events-card', element('h3', '', 'Events'), part('events', 'ol', 'fl-events')))));
+  parts.progress.hidden = parts.body.hidden = true;
   parts.words.setAttribute('role', 'status');
   parts.progress.setAttribute('role', 'progressbar');
   parts.progress.setAttribute('aria-label', 'Rounds finished');
@@ -128,13 +129,14 @@ function showBoard(parts, board) {
   showSites(parts, board);
   showPeople(parts, board);
   showEvents(parts, board);
+  parts.body.hidden = false;
   parts.body.classList.toggle('fl-early', board.site_lines.length === 0);
 }
 
 // What changes with the clock alone: time left, ages, and whether what we show is still fresh.
 function showTimes(parts, board, link) {
   const now = Date.now() + link.clockOffset;
-  parts.sub.textContent = board ? subline(board, now) : 'Reading the store.';
+  parts.sub.textContent = board ? subline(board, link, now) : 'No data yet.';
   for (const seen of parts.people.querySelectorAll('[data-since]')) {
     seen.textContent = `offline, last seen ${duration(now - Date.parse(seen.dataset.since))} ago`;
   }
@@ -144,11 +146,17 @@ function showTimes(parts, board, link) {
   parts.root.dataset.link = kind;
 }
 
-function subline(board, now) {
+function isFresh(link) {
+  return !link.isLost && Date.now() - link.dataAt <= STALE_AFTER_MS;
+}
+
+function subline(board, link, now) {
   const head = board.headline;
   if (!head) return board.empty_text;
   const words = head.reason ? [head.reason] : [];
-  if (board.silent_since) {
+  if (!isFresh(link)) {
+    words.push(`All this was so at ${clock(link.dataAt)}.`);
+  } else if (board.silent_since) {
     words.push(`Nothing heard from the coordinator for ${duration(now - Date.parse(board.silent_since))}.`);
   } else if (head.expected_end_at) {
     const left = Date.parse(head.expected_end_at) - now;
@@ -160,8 +168,8 @@ function subline(board, now) {
 
 function badge(board, link, now) {
   if (link.isLost) return ['reconnecting', 'Reconnecting'];
-  const age = Date.now() - link.dataAt;
-  if (age > STALE_AFTER_MS) return ['stale', link.dataAt ? `Stale, ${duration(age)}: store not readable` : 'Store not readable'];
+  if (!link.dataAt) return ['stale', 'Store not readable'];
+  if (!isFresh(link)) return ['stale', `Stale, ${duration(Date.now() - link.dataAt)}: store not readable`];
   if (board?.silent_since) return ['stale', `Stale, ${duration(now - Date.parse(board.silent_since))}`];
   return ['live', 'Live'];
 }
@@ -178,7 +186,7 @@ async function poll(link) {
     const news = response.status === 200 ? await response.json() : null;
     if (!response.ok) throw new Error(`feed answered ${response.status}`);
     link.isLost = false;
-    link.clockOffset = Date.parse(response.headers.get('x-server-time')) - Date.now();
+    link.clockOffset = Date.parse(response.headers.get('x-coordinator-time')) - Date.now();
     link.dataAt = Date.now() - 1000 * Number(response.headers.get('x-data-age-s'));
     return news;
   } catch {

@@ -221,7 +221,7 @@ def test_unreadable_store_leaves_the_last_data_and_says_so(url: str, visit: Visi
 
 
 def test_lost_monitor_shows_reconnecting_and_comes_back(
-    url: str, visit: Visit, run_monitor: Any, free_port: int, monitor: Any
+    url: str, visit: Visit, run_monitor: Any, free_port: int, monitor: Any, rehearsal: Any
 ) -> None:
     tab = visit(url).sign_in("anna", PASSWORD)
     wait_for_charts(tab)
@@ -229,6 +229,7 @@ def test_lost_monitor_shows_reconnecting_and_comes_back(
     tab.locator(".fl-badge", has_text="Reconnecting").wait_for(timeout=SOON_MS)
     assert points_of(tab, "auc", "north") == 2
     with run_monitor(free_port):
+        rehearsal.beat()
         tab.locator(".fl-badge", has_text="Live").wait_for(timeout=15_000)
 
 
