@@ -1,5 +1,6 @@
 """``fl-monitor``: serve the monitor, or write the report of one run."""
 
+import contextlib
 import errno
 import ipaddress
 import logging
@@ -7,15 +8,17 @@ import os
 import socket
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
 from fl_core.config import home_folder
-from fl_core.errors import AddressInUseError, UsageError
+from fl_core.errors import AddressInUseError, StoreUnavailableError, UsageError
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_store.base import Store
-from fl_store.connect import open_store
-from fl_store.rows import UserRow
+from fl_store.connect import open_local_store, open_supabase
+from fl_store.mirrored import MonitorStore
+from fl_store.rows import RunRow, UserRow
 from fl_store.sqlite import FILE_NAME
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)
@@ -61,11 +64,28 @@ def report(run_id: str, out: Path, home: HomeOption = None) -> None:
     from fl_monitor.report import write_report
 
     _choose_home(home)
-    folder = home_folder()
-    if not (folder / FILE_NAME).is_file():
-        raise UsageError(f"{folder} holds no {FILE_NAME}. Name the coordinator's folder with --home.")
-    write_report(open_store(folder), run_id, out)
+    with contextlib.closing(_open_runs(home_folder())) as store:
+        write_report(store, run_id, out)
     typer.echo(out)
+
+
+def _open_runs(folder: Path) -> Store:
+    """Open the store that has the runs: the coordinator's in ``folder``, or else Supabase.
+
+    Raises UsageError if there is neither.
+    """
+    if (folder / FILE_NAME).is_file():
+        local = open_local_store(folder)
+        if local.get(RunRow, newest=1):
+            return local
+        local.close()
+    remote = open_supabase()
+    if remote is None:
+        raise UsageError(
+            f"{folder} holds no run. Name the coordinator's folder with --home, or set SUPABASE_URL and "
+            "SUPABASE_KEY to read from Supabase."
+        )
+    return remote
 
 
 def _choose_home(home: Path | None) -> None:
@@ -106,16 +126,30 @@ def check_port(host: str, port: int) -> None:
 
 
 def _greet(host: str, port: int, store: Store) -> None:
+    """Say what the monitor reads, what stands in its way, and where it is."""
+    typer.echo(f"Reads {_source_of(store)}.")
+    try:
+        store.get(RunRow, newest=1)
+    except StoreUnavailableError as error:
+        _warn(f"{error} The page shows its rows once it can be read.")
     if not store.get(UserRow, newest=1):
-        typer.echo("No user yet. Add one: fl-server users add NAME --role server")
-    if not _is_loopback(host):
-        typer.secho(
-            f"Warning: {host} is reached over plain HTTP. Put a reverse proxy with TLS in front of it.",
-            fg="yellow",
-            err=True,
+        typer.echo(
+            "No user is known here yet. Add one on the coordinator: fl-server users add NAME --role server"
         )
+    if not _is_loopback(host):
+        _warn(f"{host} is reached over plain HTTP. Put a reverse proxy with TLS in front of it.")
     name = f"[{host}]" if ":" in host else host
     typer.echo(f"Monitor: http://{name}:{port}  (Ctrl-C ends it)")
+
+
+def _warn(text: str) -> None:
+    typer.secho(f"Warning: {text}", fg="yellow", err=True)
+
+
+def _source_of(store: Store) -> str:
+    if isinstance(store, MonitorStore) and store.reads_supabase:
+        return f"Supabase at {urlsplit(os.environ['SUPABASE_URL']).netloc}"
+    return f"the store in {home_folder()}"
 
 
 def _is_loopback(host: str) -> bool:

@@ -30,13 +30,33 @@ def test_ctrl_c_ends_the_monitor_within_seconds_with_130(run_monitor: RunMonitor
 
 
 @pytest.mark.slow
-def test_monitor_prints_its_address_and_how_to_add_a_user(run_monitor: RunMonitor, free_port: int) -> None:
+def test_monitor_prints_what_it_reads_its_address_and_how_to_add_a_user(
+    run_monitor: RunMonitor, free_port: int, tmp_path: Path
+) -> None:
     with run_monitor(free_port) as process:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
-    assert f"http://127.0.0.1:{free_port}" in out
-    assert "fl-server users add NAME --role server" in out
+    assert out.splitlines() == [
+        f"Reads the store in {tmp_path}.",
+        "No user is known here yet. Add one on the coordinator: fl-server users add NAME --role server",
+        f"Monitor: http://127.0.0.1:{free_port}  (Ctrl-C ends it)",
+    ]
     assert err == ""
+
+
+@pytest.mark.slow
+def test_supabase_out_of_reach_is_one_warning_and_no_end(
+    run_monitor: RunMonitor, free_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUPABASE_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("SUPABASE_KEY", "sb_secret_x")
+    with run_monitor(free_port) as process:
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    assert "Reads Supabase at 127.0.0.1:1." in out
+    assert f"Monitor: http://127.0.0.1:{free_port}" in out
+    (line,) = err.splitlines()
+    assert line.startswith("Warning: Supabase at 127.0.0.1:1 does not answer (ConnectError).")
 
 
 @pytest.mark.slow
@@ -88,5 +108,18 @@ def test_report_command_writes_the_file(tmp_path: Path, store: SqliteStore, rehe
 def test_report_of_a_folder_without_store_is_told(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["report", "run-1", "r.html", "--home", str(tmp_path / "none")])
     assert isinstance(result.exception, UsageError)
-    assert "holds no fedluna.db" in str(result.exception)
+    assert "none holds no run. Name the coordinator's folder with --home, or set SUPABASE_URL" in str(
+        result.exception
+    )
     assert not (tmp_path / "none").exists()
+
+
+def test_report_beside_the_coordinator_asks_nothing_of_supabase(
+    tmp_path: Path, store: SqliteStore, rehearsal: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rehearsal.start()
+    monkeypatch.setenv("SUPABASE_URL", "https://nowhere.invalid")
+    monkeypatch.setenv("SUPABASE_KEY", "sb_secret_x")
+    out = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["report", "run-1", str(out), "--home", str(tmp_path)])
+    assert result.exit_code == 0
