@@ -1,7 +1,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -83,6 +83,18 @@ def test_live_feed_answers_204_when_nothing_is_new(client: Visitor, service: Ser
     assert (again.status_code, again.content) == (204, b"")
     assert float(again.headers["x-data-age-s"]) < 5
     assert again.headers["cache-control"] == "no-store"
+
+
+def test_feed_tells_the_time_by_the_coordinators_clock(
+    client: Visitor, service: Service, rehearsal: Any
+) -> None:
+    ahead = timedelta(hours=1)
+    rehearsal.beat(utc_now() + ahead)
+    sign_in(client, service)
+    headers = client.get("/api/live").headers
+    told = datetime.fromisoformat(headers["x-coordinator-time"])
+    assert abs(told - utc_now() - ahead) < timedelta(seconds=5)
+    assert float(headers["x-data-age-s"]) < 5
 
 
 def test_poll_does_not_prolong_the_session_but_activity_does(
