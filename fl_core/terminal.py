@@ -48,13 +48,16 @@ def _keep_proxy_off_this_machine() -> None:
         os.environ[name] = ",".join(dict.fromkeys(host for host in hosts if host))
 
 
-def start_logging(*, is_verbose: bool) -> None:
-    """Send our log lines to stderr: from INFO, or all of them; of libraries, warnings only.
+def start_logging(*, is_verbose: bool, file: Path | None = None) -> None:
+    """Send our log lines to stderr or a file: from INFO, or all of them; of libraries, warnings only.
 
     Flower is quiet unless all is asked for: it tells every retry, which we say in our own words.
     """
     logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+        filename=file,
+        level=logging.WARNING,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S" if file else "%H:%M:%S",
     )
     for package in OUR_PACKAGES:
         logging.getLogger(package).setLevel(logging.DEBUG if is_verbose else logging.INFO)

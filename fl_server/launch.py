@@ -22,6 +22,7 @@ from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_no
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 0.5
+ENDED_UNASKED = "The ServerApp ended unasked; server.log and superlink.log say why."
 
 
 def launch_run(config: RunConfig, home: Path, store: Store, console: Console) -> RunRow:
@@ -46,11 +47,11 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     except BaseException as error:
         _close(store, run.run_id, RunState.FAILED, str(error))
         raise
-    _close(store, run.run_id, RunState.FAILED, "The ServerApp ended unasked; superlink.log says why.")
+    _close(store, run.run_id, RunState.FAILED, ENDED_UNASKED)
     (run,) = store.get(RunRow, run_id=run.run_id)
     _try_report(run.run_id, home, folder / "report.html")
     if run.state is not RunState.FINISHED:
-        raise RunFailedError(f"Run {run.run_id} {run.state}: {run.reason}")
+        raise RunFailedError(f"Run {run.run_id} did not finish: {run.reason or ENDED_UNASKED}")
     return run
 
 

@@ -5,6 +5,7 @@ What to do comes from the run's folder, named by the environment; what happens g
 
 import logging
 import os
+from pathlib import Path
 
 from flwr.app import ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
@@ -24,6 +25,7 @@ from fl_store.rows import RunRow, RunState
 from luna16.model import build_model
 
 RUN_ID_VARIABLE = "FEDLUNA_RUN_ID"
+LOG_NAME = "server.log"
 
 logger = logging.getLogger(__name__)
 
@@ -33,10 +35,19 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, _context: Context) -> None:
     """Conduct the run whose id is in the environment, to its end or to a recorded failure."""
-    start_logging(is_verbose=True)
-    wait_shortly_for_weights()
     run_id = os.environ[RUN_ID_VARIABLE]
     folder = home_folder() / "runs" / run_id
+    start_logging(is_verbose=True, file=folder / LOG_NAME)  # Flower shows our output to nobody
+    wait_shortly_for_weights()
+    try:
+        conduct_recorded(grid, run_id, folder)
+    except Exception:
+        logger.exception("The run ends here.")
+        raise
+
+
+def conduct_recorded(grid: Grid, run_id: str, folder: Path) -> None:
+    """Conduct a run and write how it ended; an error goes on to the caller."""
     store = open_local_store(home_folder())
     recorder = Recorder(store, store.get(RunRow, run_id=run_id)[0])
     config = load_settings(folder / "config.toml", RunConfig)
@@ -46,7 +57,7 @@ def main(grid: Grid, _context: Context) -> None:
         recorder.keep_run_state(RunState.FAILED, str(error))
         raise
     except Exception as error:
-        reason = f"The coordinator's program failed ({type(error).__name__}); superlink.log says where."
+        reason = f"The coordinator's program failed ({type(error).__name__}); {LOG_NAME} says where."
         recorder.keep_run_state(RunState.FAILED, reason)
         raise
     else:

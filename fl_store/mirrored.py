@@ -12,7 +12,7 @@ from fl_store.rows import Row, RunRow, SessionRow, UserRow
 from fl_store.sqlite import SqliteStore
 
 COPY_LOGINS_EVERY_S = 2.0
-NUM_SESSIONS_COPIED = 1000
+NUM_SESSIONS_COPIED = 200
 
 
 class MirroredStore:

@@ -98,9 +98,11 @@ class SqliteStore:
                     f"{self.path} has schema {found}, written by a newer FedLuna; this one knows "
                     f"schema {SCHEMA_VERSION}. Update FedLuna or choose another FEDLUNA_HOME."
                 )
+            if found == SCHEMA_VERSION:  # nothing to write, so no other program's lock to wait for
+                return
             metadata.create_all(connection)
             _add_missing_columns(connection)
-        if 0 < found < SCHEMA_VERSION:
+        if found:
             for row_type in TABLES:
                 self.put(self.get(row_type))
         with self._engine.begin() as connection:

@@ -171,6 +171,17 @@ def test_locked_store_is_a_store_error(
     impatient.close()
 
 
+def test_store_that_another_program_has_locked_can_be_opened_and_read(
+    store: SqliteStore, path: Path
+) -> None:
+    store.put([EVENT])
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        other = SqliteStore(path)
+        assert other.get(EventRow) == [EVENT]
+        other.close()
+
+
 def test_word_of_a_newer_version_is_a_store_error(store: SqliteStore, path: Path) -> None:
     store.put([RUN])
     with contextlib.closing(sqlite3.connect(path)) as other:

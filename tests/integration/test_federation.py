@@ -173,12 +173,24 @@ def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> No
         (2, "south"),
     }
     assert all(part.state is SiteRoundState.DONE and part.bytes_up > 3_500_000 for part in parts)
+    assert all(part.update_norm and -1 <= (part.update_cosine or 0) <= 1 for part in parts)
     assert {row.site: row.num_validation_scans for row in workplace.rows(SiteRow)} == {"north": 1, "south": 1}
     check_numbers_add_up(workplace.rows(MetricRow, round_no=2))
     check_run_folder(workplace.home / "runs" / run.run_id, workplace.rows(CheckpointRow))
     assert not find_series_uids(workplace, scans)
     assert [interrupt(site) for site in sites] == [130, 130]
     assert is_eventually(lambda: not workplace.processes()), workplace.processes()
+
+
+def test_second_coordinator_on_one_home_is_refused(workplace: Workplace) -> None:
+    first = workplace.start_server()
+    assert is_eventually(lambda: bool(workplace.rows(RunRow)), START_TIMEOUT_S)
+    config = workplace.write_config()
+    second = workplace.start("fl-server", "--config", str(config))
+    assert second.wait(START_TIMEOUT_S) == 2
+    assert "Another fl-server conducts a run with the folder" in workplace.printed(second)
+    assert len(workplace.printed(second).splitlines()) == 1
+    assert interrupt(first) == 130
 
 
 def check_numbers_add_up(rows: list[MetricRow]) -> None:
@@ -205,6 +217,7 @@ def check_run_folder(folder: Path, checkpoints: list[CheckpointRow]) -> None:
     assert [part["round_no"] for part in history["rounds"]] == [1, 2]
     assert set(history["rounds"][0]["sites"]) == {"north", "south"}
     assert "Plotly" in (folder / "report.html").read_text()
+    assert "Round 2 is over" in (folder / "server.log").read_text()
     assert not list(folder.glob("*.partial"))
 
 
