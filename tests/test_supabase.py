@@ -27,21 +27,6 @@ class TestSupabaseStore(StoreContract):
     """A real server keeps the contract."""
 
 
-@pytest.fixture
-def hosted_store(hosted_supabase: tuple[str, str]) -> Iterator[SupabaseStore]:
-    opened = SupabaseStore(SupabaseSettings(*hosted_supabase))
-    opened._client.table("events").delete().eq("event_id", EVENT.event_id).execute()
-    yield opened
-    opened.close()
-
-
-def test_hosted_project_takes_a_row_once_and_gives_it_back(hosted_store: SupabaseStore) -> None:
-    assert hosted_store.health().missing_rights == ()
-    hosted_store.put([EVENT])
-    hosted_store.put([EVENT])
-    assert hosted_store.get(EventRow, event_id=EVENT.event_id) == [EVENT]
-
-
 def test_reading_goes_on_past_the_most_that_one_answer_holds(store: SupabaseStore) -> None:
     rows = [replace(METRIC, round_no=round_no) for round_no in range(2 * PAGE_ROWS + 1)]
     store.put(rows)
