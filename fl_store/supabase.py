@@ -34,10 +34,10 @@ MAX_CLOCK_ERROR_S = 5.0
 PAGE_ROWS = 1000
 """What a project answers at most unless its settings say otherwise; any other number works too."""
 
-ROW_FAULTS = ("21", "22", "23", "54")
-"""Beginnings of Postgres' codes for a value that cannot be kept."""
-TABLE_FAULTS = ("42501", "42P01", "42703", "PGRST204", "PGRST205")
-"""No right to write, no such table, no such column."""
+ROW_FAULTS = ("21", "22", "23", "54", "P0", "PGRST102")
+"""Beginnings of codes for a value that cannot be kept."""
+TABLE_FAULTS = ("42", "PGRST1", "PGRST2")
+"""Beginnings of codes for a right, a table or a column that is missing."""
 NO_FUNCTION = ("PGRST202", "42883")
 APPLY = "Apply the files of supabase/migrations to it, in order: docs/operate.md says how."
 
@@ -79,7 +79,8 @@ class SupabaseStore:
                 upsert = self._client.table(table.name).upsert(
                     wave, on_conflict=",".join(keys), returning=ReturnMethod.minimal
                 )
-                self._ask(upsert)
+                if self._ask(upsert).data:  # a proxy's page, say: Supabase answers nothing here
+                    raise self._no_data_api()
 
     def get(self, row_type: type[RowT], *, newest: int | None = None, **where: Any) -> list[RowT]:
         """Return the rows whose columns equal ``where``, oldest first; ``newest`` keeps the last n."""
@@ -87,12 +88,15 @@ class SupabaseStore:
         table = TABLES[row_type]
         keys = [column.name for column in table.primary_key]
         found: dict[tuple[Any, ...], dict[str, Any]] = {}
-        for values in self._pages(table, newest, where):  # rows that came meanwhile shift others: some twice
-            found[tuple(values[key] for key in keys)] = values
         try:
+            # Rows that came meanwhile shift others, so that some are read twice.
+            for values in self._pages(table, newest, where):
+                found[tuple(values[key] for key in keys)] = values
             rows = [from_json(row_type, values) for values in found.values()]
         except ValueError as error:
             raise StoreError(f"Supabase at {self.name}, table {table.name}: {error}.") from error
+        except (TypeError, KeyError) as error:
+            raise self._no_data_api() from error
         order = [ORDERED_BY[row_type], *keys]
         return sorted(rows, key=lambda row: [getattr(row, name) for name in order])
 
@@ -108,7 +112,7 @@ class SupabaseStore:
         except TableRefusedError as error:
             raise StoreUnavailableError(f"{error} {APPLY}") from error
         except (TypeError, KeyError, ValueError) as error:
-            raise StoreUnavailableError(f"What answers at {self.name} is no Data API of Supabase.") from error
+            raise self._no_data_api() from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -154,7 +158,7 @@ class SupabaseStore:
         """Send a request; what goes wrong is the StoreError that says whether to try the same again."""
         try:
             return query.execute()
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed meanwhile
             self._is_checked = False
             raise StoreUnavailableError(
                 f"Supabase at {self.name} does not answer ({type(error).__name__})."
@@ -165,17 +169,22 @@ class SupabaseStore:
     def _explain(self, error: APIError) -> StoreError:
         code, message = str(error.code or ""), (error.message or "").strip().rstrip(".")
         place = f"Supabase at {self.name}"
-        if code in TABLE_FAULTS:
-            return TableRefusedError(f"{place} refuses a table ({code}): {message}.")
         is_lites = code == "SUP" and message.startswith("PostgresError")  # @supabase/lite has but this code
+        if code in NO_FUNCTION:
+            self._is_checked = False
+            return StoreUnavailableError(f"{place} has no schema of FedLuna. {APPLY}")
         if code.startswith(ROW_FAULTS) or is_lites:
             return RowRefusedError(f"{place} refuses a row ({code}): {message}.")
+        if code.startswith(TABLE_FAULTS):
+            return TableRefusedError(f"{place} refuses a table ({code}): {message}.")
         self._is_checked = False
-        if code in NO_FUNCTION:
-            return StoreUnavailableError(f"{place} has no schema of FedLuna. {APPLY}")
-        if not code:
+        if not code and "key" in message.lower():
             return StoreUnavailableError(f"{place} refuses SUPABASE_KEY: {message}.")
-        return StoreUnavailableError(f"{place} cannot serve the request ({code}): {message}.")
+        return StoreUnavailableError(f"{place} cannot serve the request ({code or 'no code'}): {message}.")
+
+    def _no_data_api(self) -> StoreUnavailableError:
+        self._is_checked = False
+        return StoreUnavailableError(f"What answers at {self.name} is no Data API of Supabase.")
 
 
 def describe_clock(ahead_s: float) -> str:

@@ -1,10 +1,14 @@
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 
 import pytest
 
 from fl_core.errors import RowRefusedError, StoreUnavailableError, TableRefusedError
-from fl_store.rows import EventRow, MetricRow, RunRow
+from fl_store.rows import EventRow, MetricRow, RunRow, utc_now
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.supabase import PAGE_ROWS, SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
@@ -133,3 +137,79 @@ def test_other_schema_is_refused_with_what_to_do(
         supabase.psql(definition)
     store.put([EVENT])
     assert store.get(EventRow) == [EVENT]
+
+
+@contextmanager
+def answering(status: int, body: str) -> Iterator[SupabaseStore]:
+    """Open a store at a server that is healthy, but answers everything else as a proxy might."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            health = {"schema_version": SCHEMA_VERSION, "now": utc_now().isoformat(), "missing_rights": []}
+            self.answer(*((200, json.dumps(health)) if "health" in self.path else (status, body)))
+
+        def do_GET(self) -> None:
+            self.answer(status, body)
+
+        def answer(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        store = SupabaseStore(SupabaseSettings(f"http://127.0.0.1:{server.server_port}", "sb_secret_x"))
+        yield store
+        store.close()
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>Please sign in</html>", "null", '{"a": 1}', "[1]", '[{"kind": "k"}]']
+)
+def test_page_of_a_proxy_is_no_answer_of_supabase(body: str) -> None:
+    with answering(200, body) as store, pytest.raises(StoreUnavailableError, match="is no Data API"):
+        store.get(EventRow)
+
+
+def test_row_that_only_a_proxy_has_seen_is_not_taken_for_kept() -> None:
+    page = "<html>Please sign in</html>"
+    with answering(200, page) as store, pytest.raises(StoreUnavailableError, match="is no Data API"):
+        store.put([EVENT])
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("23514", RowRefusedError),
+        ("P0001", RowRefusedError),
+        ("PGRST102", RowRefusedError),
+        ("42P10", TableRefusedError),
+        ("PGRST204", TableRefusedError),
+        ("PGRST303", StoreUnavailableError),
+        ("57014", StoreUnavailableError),
+        ("53300", StoreUnavailableError),
+    ],
+)
+def test_code_tells_whether_row_table_or_project_is_at_fault(code: str, kind: type[Exception]) -> None:
+    with (
+        answering(400, json.dumps({"code": code, "message": "No."})) as store,
+        pytest.raises(kind) as refusal,
+    ):
+        store.put([EVENT])
+    assert type(refusal.value) is kind
+
+
+def test_project_that_is_paused_is_not_taken_for_a_wrong_key() -> None:
+    body = '{"message": "Project paused"}'
+    with answering(540, body) as store, pytest.raises(StoreUnavailableError, match=r"cannot serve .* paused"):
+        store.put([EVENT])
+
+
+def test_store_that_was_closed_is_unavailable() -> None:
+    with answering(201, "") as store:
+        store.put([EVENT])
+        store.close()
+        with pytest.raises(StoreUnavailableError, match="does not answer"):
+            store.put([EVENT])
