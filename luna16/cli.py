@@ -9,18 +9,11 @@ from typing import Annotated, NoReturn
 
 import click
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from luna16.terminal import VerboseOption, logger, open_progress
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-
-logger = logging.getLogger("luna16")
-
-
-def _on_verbose(is_verbose: bool) -> bool:  # noqa: FBT001 - typer calls it so
-    logger.setLevel(logging.DEBUG if is_verbose else logging.INFO)
-    return is_verbose
 
 
 def _on_version(is_asked: bool) -> None:  # noqa: FBT001 - typer calls it so
@@ -29,9 +22,6 @@ def _on_version(is_asked: bool) -> None:  # noqa: FBT001 - typer calls it so
         raise typer.Exit
 
 
-VerboseOption = Annotated[
-    bool, typer.Option("--verbose", help="Show the traceback of an error.", callback=_on_verbose)
-]
 VersionOption = Annotated[
     bool, typer.Option("--version", help="Print the version and stop.", callback=_on_version, is_eager=True)
 ]
@@ -55,7 +45,7 @@ def phantom(
     """Write synthetic scans in the layout of LUNA16; they show no patient."""
     from luna16.phantom import write_phantom
 
-    with _open_progress() as progress:
+    with open_progress() as progress:
         bar = progress.add_task("Drawing scans", total=sites * scans_per_site)
         write_phantom(
             out,
@@ -82,9 +72,3 @@ def main() -> NoReturn:
         typer.secho(str(error), fg="red", err=True)
         sys.exit(EXIT_USAGE)
     sys.exit(code or 0)
-
-
-def _open_progress() -> Progress:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
-    return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
