@@ -15,6 +15,8 @@ from typing import TypeVar
 from luna16.geometry import Vector3
 
 COORDINATES = ("coordX", "coordY", "coordZ")
+CANDIDATE_COLUMNS = ("seriesuid", *COORDINATES, "class")
+NODULE_COLUMNS = ("seriesuid", *COORDINATES, "diameter_mm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,7 @@ def read_candidates(root: Path, *, only: Collection[str] | None = None) -> list[
     Raises FileNotFoundError if the table is missing, and ValueError that names file, line, column and value
     if a column is missing, a number is none, or a row is of a scan that seriesuids.csv does not list.
     """
-    rows = _read_rows(root, "candidates_V2.csv", (*COORDINATES, "class"), only)
-    return [
-        Candidate(row.text("seriesuid"), row.center_xyz_mm(), _is_nodule(row), row.line_no) for row in rows
-    ]
+    return [parse_candidate(row) for row in _read_rows(root, "candidates_V2.csv", CANDIDATE_COLUMNS, only)]
 
 
 def read_nodules(root: Path, *, only: Collection[str] | None = None) -> list[Nodule]:
@@ -122,25 +121,8 @@ def find_table(root: Path, name: str) -> Path:
     raise FileNotFoundError(f"No {name} in {root} or {root / 'CSVFILES'}. Check data_root.")
 
 
-def _read_findings(root: Path, name: str, only: Collection[str] | None) -> list[Nodule]:
-    rows = _read_rows(root, name, (*COORDINATES, "diameter_mm"), only)
-    return [Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.number_mm("diameter_mm")) for row in rows]
-
-
-def _read_rows(
-    root: Path, name: str, columns: tuple[str, ...], only: Collection[str] | None
-) -> Iterator[Row]:
-    """Yield the rows of the scans asked for; every row must be of a scan in seriesuids.csv."""
-    path = find_table(root, name)
-    known = set(read_series_uids(root))
-    for row in _parse_table(path, ("seriesuid", *columns)):
-        if (series_uid := row.text("seriesuid")) not in known:
-            raise ValueError(f"{path.name}, line {row.line_no}: its scan is not listed in seriesuids.csv.")
-        if only is None or series_uid in only:
-            yield row
-
-
-def _parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+def parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
+    """Yield the rows of a table; ValueError if it is not UTF-8 CSV or a column is missing."""
     reader = csv.DictReader(_read_text(path).splitlines(), restval="", strict=True)
     try:
         _check_columns(path, reader.fieldnames or (), columns)
@@ -149,6 +131,33 @@ def _parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
     except csv.Error as error:
         line_no = reader.line_num + 1  # a stray quote may run on from here to the end of the file
         raise ValueError(f"{path.name}, line {line_no}: not a CSV line ({error}).") from error
+
+
+def parse_candidate(row: Row) -> Candidate:
+    """Turn a row into a candidate; ValueError that names file, line, column and value if a cell is wrong."""
+    return Candidate(row.text("seriesuid"), row.center_xyz_mm(), _is_nodule(row), row.line_no)
+
+
+def parse_nodule(row: Row) -> Nodule:
+    """Turn a row into a nodule; ValueError as in ``parse_candidate``."""
+    return Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.number_mm("diameter_mm"))
+
+
+def _read_findings(root: Path, name: str, only: Collection[str] | None) -> list[Nodule]:
+    return [parse_nodule(row) for row in _read_rows(root, name, NODULE_COLUMNS, only)]
+
+
+def _read_rows(
+    root: Path, name: str, columns: tuple[str, ...], only: Collection[str] | None
+) -> Iterator[Row]:
+    """Yield the rows of the scans asked for; every row must be of a scan in seriesuids.csv."""
+    path = find_table(root, name)
+    known = set(read_series_uids(root))
+    for row in parse_table(path, columns):
+        if (series_uid := row.text("seriesuid")) not in known:
+            raise ValueError(f"{path.name}, line {row.line_no}: its scan is not listed in seriesuids.csv.")
+        if only is None or series_uid in only:
+            yield row
 
 
 def _read_text(path: Path) -> str:
@@ -162,8 +171,9 @@ def _read_text(path: Path) -> str:
 
 def _check_columns(path: Path, found: Collection[str], expected: tuple[str, ...]) -> None:
     if missing := [column for column in expected if column not in found]:
+        advice = " Save it with commas." if any(";" in column for column in found) else ""
         raise ValueError(
-            f"{path.name}, line 1: column {missing[0]} is missing, expected {', '.join(expected)}."
+            f"{path.name}, line 1: column {missing[0]} is missing, expected {', '.join(expected)}.{advice}"
         )
 
 

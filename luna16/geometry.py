@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Vector3 = tuple[float, float, float]
 Size3 = tuple[int, int, int]
+FloatArray = npt.NDArray[np.float64]
 Direction = tuple[float, float, float, float, float, float, float, float, float]
 
 AXIAL_DIRECTION: Direction = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
@@ -40,6 +41,17 @@ class Geometry:
         """Tell whether a world position lies in one of the scan's voxels."""
         center_zyx_vox = self.world_to_voxel(center_xyz_mm)
         return all(-0.5 <= i <= n - 0.5 for i, n in zip(center_zyx_vox, self.size_zyx_vox, strict=True))
+
+    def to_voxels(self, centers_xyz_mm: FloatArray) -> FloatArray:
+        """Give the z, y, x voxel positions of many world positions; both of shape (N, 3)."""
+        offsets_xyz_mm = np.reshape(centers_xyz_mm, (-1, 3)) - self.origin_xyz_mm
+        return np.asarray(np.linalg.solve(self._voxel_axes_mm(), offsets_xyz_mm.T).T[:, ::-1])
+
+    def contains_each(self, centers_xyz_mm: FloatArray) -> npt.NDArray[np.bool_]:
+        """Tell of each world position, of shape (N, 3), whether it lies in one of the scan's voxels."""
+        centers_zyx_vox = self.to_voxels(centers_xyz_mm)
+        last_zyx_vox = np.array(self.size_zyx_vox) - 0.5
+        return np.asarray(((centers_zyx_vox >= -0.5) & (centers_zyx_vox <= last_zyx_vox)).all(axis=1))
 
     def window_around(self, center_xyz_mm: Vector3, side_mm: float) -> tuple[slice, slice, slice]:
         """Give the z, y, x voxels needed to resample the world-aligned cube of ``side_mm`` around a centre.

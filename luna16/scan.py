@@ -5,7 +5,7 @@ A file's name is its series UID. Messages therefore name a scan by its folder an
 
 import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,11 +45,32 @@ def find_scans(root: Path, subsets: Sequence[int] | None = None) -> list[ScanFil
     Raises FileNotFoundError if ``root`` or a subset folder is missing or a folder holds no .mhd file, and
     ValueError if a scan is in two subsets.
     """
-    if not root.is_dir():
-        raise FileNotFoundError(f"No data folder {root}. Check data_root.")
-    scans = [scan for subset in _choose_subsets(root, subsets) for scan in _list_subset(root, subset)]
+    scans = [scan for subset in _choose_subsets(root, subsets) for scan in list_subset(root, subset)]
     _check_unique(scans)
     return scans
+
+
+def find_subsets(root: Path) -> list[int]:
+    """List the numbers of the subset folders in ``root``; FileNotFoundError if there is none."""
+    if not root.is_dir():
+        raise FileNotFoundError(f"No data folder {root}. Check data_root.")
+    names = [re.fullmatch(r"subset(\d+)", folder.name) for folder in root.iterdir() if folder.is_dir()]
+    found = sorted(int(name[1]) for name in names if name)
+    if not found:
+        raise FileNotFoundError(f"{root} holds no subset folder, expected subset0, subset1 and so on.")
+    return found
+
+
+def list_subset(root: Path, subset: int) -> list[ScanFile]:
+    """List the scans of one subset folder by name; FileNotFoundError if it holds no .mhd file."""
+    folder = root / f"subset{subset}"
+    paths = sorted(folder.glob("*.mhd"))
+    if not paths:
+        raise FileNotFoundError(f"{folder} holds no .mhd file. Check data_root.")
+    return [
+        ScanFile(path.stem, subset, path, f"subset{subset}, scan {number} of {len(paths)} in name order")
+        for number, path in enumerate(paths, start=1)
+    ]
 
 
 def load_scan(file: ScanFile) -> Scan:
@@ -59,12 +80,64 @@ def load_scan(file: ScanFile) -> Scan:
     16-bit. All is checked before SimpleITK reads the voxels, as it takes a damaged .zraw without an error.
     """
     try:
-        reader = _open_header(file)
+        reader = open_header(file)
         _check_voxel_file(file, num_bytes=2 * int(np.prod(reader.GetSize())))
         image = reader.Execute()
     except OSError as error:  # its text holds the path, and so the series UID
         raise ValueError(f"{file.place}: it cannot be read ({error.strerror}).") from None
     return Scan(file.series_uid, sitk.GetArrayFromImage(image), geometry_of(image))
+
+
+def read_header(file: ScanFile) -> dict[str, str]:
+    """Give the keys and values of a .mhd header as text, unchecked."""
+    lines = file.path.read_text(encoding="latin-1").splitlines()
+    return {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+
+
+def open_header(file: ScanFile) -> sitk.ImageFileReader:
+    """Give SimpleITK's reader of a scan, which has read the header but no voxel.
+
+    Raises ValueError if the header cannot be read or tells of anything but 3-D voxels of 16 bit.
+    """
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(file.path))
+    try:
+        reader.ReadImageInformation()
+    except RuntimeError as error:
+        raise ValueError(f"{file.place}: the .mhd header cannot be read.") from error
+    if reader.GetDimension() != 3 or reader.GetPixelID() != sitk.sitkInt16:
+        pixel_type = sitk.GetPixelIDValueAsString(reader.GetPixelID())
+        raise ValueError(
+            f"{file.place}: the header tells of {reader.GetDimension()}-D {pixel_type}, "
+            "expected 3-D MET_SHORT (16-bit signed integer)."
+        )
+    return reader
+
+
+def find_voxel_file(file: ScanFile, header: dict[str, str]) -> Path:
+    """Give the path of a scan's voxels; ValueError if it is missing or not in the header's own folder."""
+    name = header.get("ElementDataFile", "")
+    if Path(name).name != name:
+        raise ValueError(f"{file.place}: its header names voxels outside its own folder, which are not read.")
+    path = file.path.with_name(name) if name else file.path.parent
+    if not path.is_file():
+        raise ValueError(f"{file.place}: its {path.suffix if name else 'voxel'} file is missing.")
+    return path
+
+
+def is_compressed(header: dict[str, str]) -> bool:
+    """Tell whether the voxels are a zlib stream (.zraw)."""
+    return header.get("CompressedData", "False").lower() == "true"
+
+
+def read_voxel_blocks(file: ScanFile, path: Path, header: dict[str, str]) -> Iterator[bytes]:
+    """Yield the bytes of all voxels, inflated, in blocks of at most 1 MiB.
+
+    Raises ValueError as soon as the file turns out to be damaged or cut short.
+    """
+    with path.open("rb") as voxels:
+        blocks = iter(lambda: voxels.read(READ_BYTES), b"")
+        yield from _inflate(file, path, blocks) if is_compressed(header) else blocks
 
 
 def geometry_of(image: sitk.Image) -> Geometry:
@@ -83,24 +156,10 @@ def make_image(voxels_hu: Int16Array, geometry: Geometry) -> sitk.Image:
 
 
 def _choose_subsets(root: Path, subsets: Sequence[int] | None) -> list[int]:
-    names = [re.fullmatch(r"subset(\d+)", folder.name) for folder in root.iterdir() if folder.is_dir()]
-    found = sorted(int(name[1]) for name in names if name)
-    if not found:
-        raise FileNotFoundError(f"{root} holds no subset folder, expected subset0, subset1 and so on.")
+    found = find_subsets(root)
     if missing := sorted(set(subsets or ()) - set(found)):
         raise FileNotFoundError(f"{root} has no folder subset{missing[0]}; it has subsets {found}.")
     return found if subsets is None else sorted(set(subsets))
-
-
-def _list_subset(root: Path, subset: int) -> list[ScanFile]:
-    folder = root / f"subset{subset}"
-    paths = sorted(folder.glob("*.mhd"))
-    if not paths:
-        raise FileNotFoundError(f"{folder} holds no .mhd file. Check data_root.")
-    return [
-        ScanFile(path.stem, subset, path, f"subset{subset}, scan {number} of {len(paths)} in name order")
-        for number, path in enumerate(paths, start=1)
-    ]
 
 
 def _check_unique(scans: list[ScanFile]) -> None:
@@ -111,47 +170,26 @@ def _check_unique(scans: list[ScanFile]) -> None:
         places[scan.series_uid] = scan.place
 
 
-def _open_header(file: ScanFile) -> sitk.ImageFileReader:
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(file.path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise ValueError(f"{file.place}: the .mhd header cannot be read.") from error
-    if reader.GetDimension() != 3 or reader.GetPixelID() != sitk.sitkInt16:
-        pixel_type = sitk.GetPixelIDValueAsString(reader.GetPixelID())
-        raise ValueError(
-            f"{file.place}: the header tells of {reader.GetDimension()}-D {pixel_type}, "
-            "expected 3-D MET_SHORT (16-bit signed integer)."
-        )
-    return reader
-
-
 def _check_voxel_file(file: ScanFile, *, num_bytes: int) -> None:
-    header = _read_header_text(file)
-    path = file.path.parent / header.get("ElementDataFile", "")
-    is_compressed = header.get("CompressedData", "False").lower() == "true"
-    if not path.is_file():
-        raise ValueError(f"{file.place}: its {path.suffix or 'voxel'} file is missing.")
-    found = _count_inflated_bytes(path, file) if is_compressed else path.stat().st_size
+    header = read_header(file)
+    path = find_voxel_file(file, header)
+    if is_compressed(header):
+        found = sum(map(len, read_voxel_blocks(file, path, header)))
+    else:
+        found = path.stat().st_size
     if found != num_bytes:
         raise ValueError(f"{file.place}: its {path.suffix} file holds {found} bytes, expected {num_bytes}.")
 
 
-def _read_header_text(file: ScanFile) -> dict[str, str]:
-    lines = file.path.read_text(encoding="latin-1").splitlines()
-    return {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
-
-
-def _count_inflated_bytes(path: Path, file: ScanFile) -> int:
+def _inflate(file: ScanFile, path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
     inflater = zlib.decompressobj()
-    num_bytes = 0
     try:
-        with path.open("rb") as voxels:
-            while block := voxels.read(READ_BYTES):
-                num_bytes += len(inflater.decompress(block))
+        for block in blocks:
+            yield inflater.decompress(block, READ_BYTES)
+            while inflater.unconsumed_tail:
+                yield inflater.decompress(inflater.unconsumed_tail, READ_BYTES)
+            if inflater.eof:
+                return
     except zlib.error as error:
         raise ValueError(f"{file.place}: its {path.suffix} file is damaged and does not inflate.") from error
-    if not inflater.eof:
-        raise ValueError(f"{file.place}: its {path.suffix} file is cut short and does not inflate.")
-    return num_bytes
+    raise ValueError(f"{file.place}: its {path.suffix} file is cut short and does not inflate.")

@@ -63,6 +63,15 @@ def test_byte_order_mark_and_windows_line_ends_are_fine(root: Path) -> None:
     assert len(read_candidates(root)) == 2
 
 
+def test_table_with_semicolons_is_named_as_such(root: Path) -> None:
+    path = root / "annotations.csv"
+    path.write_text(path.read_text().replace(",", ";"))
+    with pytest.raises(
+        ValueError, match=r"^annotations.csv, line 1: column seriesuid .* Save it with commas.$"
+    ):
+        read_nodules(root)
+
+
 def test_missing_table_is_named_with_both_places(root: Path) -> None:
     (root / "candidates_V2.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"No candidates_V2.csv in .* or .*CSVFILES"):

@@ -47,6 +47,17 @@ def test_scan_contains_its_outermost_voxels_to_their_edge() -> None:
 
 
 @pytest.mark.parametrize("direction", [AXIAL_DIRECTION, FLIPPED, OBLIQUE])
+def test_many_places_at_once_are_as_one_by_one(direction: Direction) -> None:
+    geometry = make_geometry(direction)
+    places_zyx_vox = np.random.default_rng(0).uniform(-3, 9, (200, 3))
+    places_xyz_mm = np.array([geometry.voxel_to_world(place.tolist()) for place in places_zyx_vox])
+    np.testing.assert_allclose(geometry.to_voxels(places_xyz_mm), places_zyx_vox, atol=1e-9)
+    are_inside = [geometry.contains(place.tolist()) for place in places_xyz_mm]
+    assert 0 < sum(are_inside) < 200
+    assert geometry.contains_each(places_xyz_mm).tolist() == are_inside
+
+
+@pytest.mark.parametrize("direction", [AXIAL_DIRECTION, FLIPPED, OBLIQUE])
 def test_crop_keeps_every_voxel_in_its_place(direction: Direction) -> None:
     geometry = make_geometry(direction)
     crop = geometry.crop((slice(1, 3), slice(2, 6), slice(3, 4)))

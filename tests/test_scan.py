@@ -1,6 +1,7 @@
 """Scans are found, read in their own geometry, and refused in one line when a file is damaged."""
 
 import os
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from luna16.geometry import AXIAL_DIRECTION, Geometry
 from luna16.phantom import write_image
 from luna16.phantom_scanner import SCANNERS
-from luna16.scan import Int16Array, ScanFile, find_scans, load_scan
+from luna16.scan import READ_BYTES, Int16Array, ScanFile, find_scans, load_scan, read_voxel_blocks
 
 PLAIN, COMPRESSED, FLIPPED = SCANNERS
 UIDS = ("2.25.1111", "2.25.2222", "2.25.3333")
@@ -101,6 +102,24 @@ def test_missing_raw_file(tmp_path: Path) -> None:
     (write_subset(tmp_path) / f"{UIDS[1]}.raw").unlink()
     with pytest.raises(ValueError, match=r"^subset0, scan 2 of 3 in name order: its .raw file is missing.$"):
         load_second(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../outside.raw", "/etc/hostname", "folder/2.25.2222.raw"])
+def test_header_that_points_outside_its_folder_is_refused(tmp_path: Path, name: str) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
+    (tmp_path / "outside.raw").write_bytes(bytes(240))
+    path.write_text(path.read_text().replace(f"{UIDS[1]}.raw", name))
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .* its header names voxels outside its own folder"):
+        load_second(tmp_path)
+
+
+def test_zraw_file_that_inflates_to_much_more_comes_in_small_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.zraw"
+    path.write_bytes(zlib.compress(bytes(64 << 20)))
+    file = ScanFile("2.25.1", 0, path, "subset0, scan 1 of 1 in name order")
+    sizes = [len(block) for block in read_voxel_blocks(file, path, {"CompressedData": "True"})]
+    assert max(sizes) <= READ_BYTES
+    assert sum(sizes) == 64 << 20
 
 
 def test_short_raw_file(tmp_path: Path) -> None:
