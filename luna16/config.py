@@ -43,7 +43,7 @@ class DataConfig(Settings):
 class ModelConfig(Settings):
     """Which network is trained; all have GroupNorm, so no running statistics go over the wire."""
 
-    name: Literal["resnet_slim"] = "resnet_slim"
+    name: Literal["resnet_slim", "resnet18", "densenet121", "seresnet50"] = "resnet_slim"
     seed: Seed = 0
 
 
