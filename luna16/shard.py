@@ -109,8 +109,8 @@ def _checked(deal: Deal) -> Deal:
     for site, scans in deal.items():
         if len(scans) < MIN_SCANS:
             raise ValueError(
-                f"Site '{site}' has {len(scans)} scans, expected at least {MIN_SCANS}: one to train on, one to "
-                "validate with. Name fewer sites."
+                f"Site '{site}' would have {len(scans)} scans, expected at least {MIN_SCANS}: "
+                "one to train on, one to validate with. Name fewer sites."
             )
     return {
         site: sorted(scans, key=lambda scan: (scan.subset, scan.series_uid)) for site, scans in deal.items()

@@ -147,11 +147,11 @@ def test_more_sites_than_subsets_or_vendors_is_refused() -> None:
 
 
 def test_site_of_fewer_than_two_scans_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"Site 'south' has 1 scans, expected at least 2"):
+    with pytest.raises(ValueError, match=r"Site 'south' would have 1 scans, expected at least 2"):
         deal_equally(make_scans([1, 0, 1, 0, 1]), SITES, seed=0)
-    with pytest.raises(ValueError, match=r"Site 'vendor-1' has 1 scans"):
+    with pytest.raises(ValueError, match=r"Site 'vendor-1' would have 1 scans"):
         deal_by_scanner(make_scans([1, 1], [1]))
-    with pytest.raises(ValueError, match=r"Site 'south' has 1 scans"):
+    with pytest.raises(ValueError, match=r"Site 'south' would have 1 scans"):
         deal_by_dirichlet(make_scans([1, 0, 1, 0, 1]), SITES, alpha=1.0, seed=0)
 
 
