@@ -84,15 +84,6 @@ def supabase(supabase_server: SupabaseServer) -> SupabaseServer:
     return supabase_server
 
 
-@pytest.fixture(scope="session")
-def hosted_supabase() -> tuple[str, str]:
-    """The address and secret key of a hosted project with our tables, which is asked for on purpose."""
-    url, key = os.environ.get("SUPABASE_TEST_URL"), os.environ.get("SUPABASE_TEST_KEY")
-    if not url or not key:
-        pytest.skip("no hosted Supabase project: set SUPABASE_TEST_URL and SUPABASE_TEST_KEY")
-    return url, key
-
-
 @pytest.fixture
 def free_port() -> int:
     with socket.socket() as probe:

@@ -58,7 +58,7 @@ def test_wrong_key_is_refused(supabase: SupabaseServer) -> None:
 def test_person_who_signed_in_is_let_in(supabase: SupabaseServer) -> None:
     token = supabase.token_for(AUTH_USER_ID)
 
-    assert ask(supabase, "runs", key=supabase.publishable_key, token=token).json() == []
+    assert ask(supabase, "rounds", key=supabase.publishable_key, token=token).json() == []
 
 
 def test_token_that_somebody_else_signed_is_refused(supabase: SupabaseServer) -> None:
