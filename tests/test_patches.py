@@ -6,7 +6,7 @@ import torch
 
 from luna16.config import DataConfig
 from luna16.geometry import AXIAL_DIRECTION, Direction, Geometry, Vector3
-from luna16.patches import extract_patch, scale_patches
+from luna16.patches import extract_patch, interpolate_by_axis, is_upright, resample, scale_patches
 from luna16.scan import Scan
 
 FLIPPED: Direction = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -33,6 +33,28 @@ def test_patch_shows_each_place_of_the_world_in_order(direction: Direction) -> N
     patch_hu = extract_patch(scan, center_xyz_mm, CONFIG)
     places_xyz_mm = np.moveaxis(np.indices((8, 8, 8))[::-1], 0, -1) - 3.5 + center_xyz_mm
     np.testing.assert_allclose(patch_hu, slope_hu(places_xyz_mm), atol=1.5)  # whole HU, rounded twice
+
+
+def make_noise(direction: Direction, random: np.random.Generator) -> Scan:
+    spacing_xyz_mm: Vector3 = (*random.uniform(0.4, 1.2, 2).tolist(), random.uniform(0.5, 3))
+    geometry = Geometry((7.3, -40.1, 11.9), spacing_xyz_mm, direction, (14, 27, 31))
+    return Scan("2.25.1", random.integers(-3024, 3072, geometry.size_zyx_vox, dtype=np.int16), geometry)
+
+
+@pytest.mark.parametrize("direction", [AXIAL_DIRECTION, FLIPPED])
+def test_fast_way_is_within_1_hu_of_simpleitk_also_across_borders(direction: Direction) -> None:
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        scan = make_noise(direction, random)
+        place_zyx_vox = random.uniform(-0.5, np.array(scan.geometry.size_zyx_vox) - 0.5).tolist()
+        center_xyz_mm = scan.geometry.voxel_to_world(place_zyx_vox)
+        fast_hu = interpolate_by_axis(scan, center_xyz_mm, CONFIG)
+        np.testing.assert_allclose(fast_hu, resample(scan, center_xyz_mm, CONFIG), atol=1)
+
+
+def test_only_scans_along_the_world_go_the_fast_way() -> None:
+    upright = [is_upright(make_slope(direction)) for direction in (AXIAL_DIRECTION, FLIPPED, OBLIQUE)]
+    assert upright == [True, True, False]
 
 
 def make_flat_scan(hu: int) -> Scan:
