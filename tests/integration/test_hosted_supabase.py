@@ -12,7 +12,6 @@ from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
 from tests.store_contract import RUN, StoreContract
 
-
 URL, KEY = (os.environ.get(name, "") for name in ("SUPABASE_TEST_URL", "SUPABASE_TEST_KEY"))
 if not (URL and KEY):
     pytest.skip("SUPABASE_TEST_URL and SUPABASE_TEST_KEY are not set", allow_module_level=True)
