@@ -47,14 +47,37 @@ class ModelConfig(Settings):
     seed: Seed = 0
 
 
+class AugmentationConfig(Settings):
+    """How much training patches are changed at random; 0 and false leave a change out."""
+
+    turn: bool = True
+    mirror: bool = True
+    max_tilt_deg: Annotated[float, Field(ge=0, le=45)] = 0.0
+    max_zoom_percent: Annotated[float, Field(ge=0, le=50)] = 0.0
+    max_shift_vox: Annotated[float, Field(ge=0, le=16)] = 0.0
+    intensity_scale_sd: Annotated[float, Field(ge=0, le=1)] = 0.05
+    intensity_shift_sd: Annotated[float, Field(ge=0, le=1)] = 0.02
+    noise_sd: Annotated[float, Field(ge=0, le=1)] = 0.02
+
+
 class TrainingConfig(Settings):
-    """One site's work in one round."""
+    """One site's work in one round.
+
+    ``schedule_rounds`` says over how many rounds the learning rate falls; without it, those of the run.
+    """
 
     epochs: Annotated[int, Field(ge=1, le=100)] = 3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    schedule_rounds: PositiveInt | None = None
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
+    max_gradient_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    proximal_mu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     negatives_per_positive: Annotated[float, Field(gt=0, le=1000)] = 3.0
+    amp: Literal["off", "bf16", "fp16", "auto"] = "off"
+    channels_last: bool = False
+    augmentation: AugmentationConfig = AugmentationConfig()
     seed: Seed = 0
 
 

@@ -99,3 +99,16 @@ def select_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"Device '{name}' cannot be used on this machine. Try 'auto' or 'cpu'.") from error
     return device
+
+
+def select_precision(amp: str, device: torch.device) -> torch.dtype | None:
+    """Give the 16-bit type that training computes in where that is safe (autocast), or None for float32.
+
+    "auto" is bf16 on a GPU that has it. A CPU computes in float32 whatever is asked, so that one setting
+    suits all sites: fp16 is forty times slower there, and bf16 gives wrong gradients (docs/decisions/0007).
+    """
+    if amp == "off" or device.type == "cpu":
+        return None
+    if amp == "auto":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else None
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}[amp]

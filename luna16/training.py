@@ -1,5 +1,6 @@
 """One site's training in one round."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,11 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.amp.grad_scaler import GradScaler
 from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.utils import clip_grad_norm_
 
 from luna16.augmentation import augment
 from luna16.config import DataConfig, TrainingConfig
 from luna16.dataset import BoolArray, IndexArray, PatchSet, read_batch, sample_epoch
+from luna16.model import select_precision
+
+STEP_MARKS = (0.5, 0.75)
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     """Train ``model`` in place for ``config.epochs`` and report it.
 
     Each epoch sees all positives and a fresh sample of negatives; the loss weighs both classes alike. The
-    result depends only on the weights, the patches, ``config.seed`` and ``round_no``. ``on_step`` is told
+    result depends only on the weights, the patches, ``config`` and ``round_no``. ``on_step`` is told
     the step done and the number of steps. ``num_examples`` are those of one epoch.
 
     Raises ValueError if there is no positive or no negative, or if the loss is not finite.
@@ -48,19 +54,26 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     epochs = [sample_epoch(train, config.negatives_per_positive, random) for _ in range(config.epochs)]
     batches = [batch for epoch in epochs for batch in _cut(epoch, config.batch_size)]
     class_weights = balance_classes(train.is_nodule[epochs[0]]).to(device)
-    model.to(device).train()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-    )
+    learning_rate = learning_rate_in_round(config, round_no)
+    precision = select_precision(config.amp, device)
+    _place(model.train(), config, device)
+    received = [weight.detach().clone() for weight in model.parameters()] if config.proximal_mu else []
+    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=config.weight_decay)
+    scaler = GradScaler(device.type, enabled=precision is torch.float16)
     loss_sum = 0.0
     for step, indices in enumerate(batches, start=1):
         patches, is_nodule = read_batch(train, indices, data, device)
-        logits = model(augment(patches, generator))[:, 0]
-        loss = balanced_loss(logits, is_nodule, class_weights)
+        patches = augment(patches, config.augmentation, generator)
+        with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+            logits = model(patches)[:, 0]
+        loss = balanced_loss(logits.float(), is_nodule, class_weights)
         _check_finite(loss, step, round_no)
         optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        scaler.scale(loss).backward()
+        scaler.unscale_(optimizer)
+        _change_gradients(model, received, config)
+        scaler.step(optimizer)
+        scaler.update()
         loss_sum += loss.item() * len(indices)
         if on_step:
             on_step(step, len(batches))
@@ -72,6 +85,37 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     )
 
 
+def learning_rate_in_round(config: TrainingConfig, round_no: int) -> float:
+    """Give the learning rate of a round, counted from 1; after ``schedule_rounds`` it stays as it is.
+
+    "cosine" falls by half a cosine (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, without
+    restarts); "step" by 10 after one half and again after three quarters of the rounds (He et al. 2016).
+    Raises ValueError if the rate falls, but nobody said over how many rounds.
+    """
+    if config.schedule == "constant":
+        return config.learning_rate
+    if config.schedule_rounds is None:
+        raise ValueError(
+            f"training.schedule is '{config.schedule}', but schedule_rounds is not set. "
+            "Say over how many rounds the learning rate falls."
+        )
+    share_done = (min(round_no, config.schedule_rounds) - 1) / config.schedule_rounds
+    if config.schedule == "cosine":
+        return config.learning_rate * (1 + math.cos(math.pi * share_done)) / 2
+    return config.learning_rate * 0.1 ** sum(share_done >= mark for mark in STEP_MARKS)
+
+
+def add_proximal_gradient(model: torch.nn.Module, received: list[Tensor], mu: float) -> None:
+    """Add the gradient of mu/2 |w - w_received|^2 to that of the loss.
+
+    So a site with unlike data does not stray far from the others: FedProx (Li et al. 2020,
+    https://arxiv.org/abs/1812.06127).
+    """
+    for weight, weight_received in zip(model.parameters(), received, strict=True):
+        if weight.grad is not None:
+            weight.grad.add_(weight.detach() - weight_received, alpha=mu)
+
+
 def balance_classes(is_nodule: BoolArray) -> Tensor:
     """Give the weights of a negative and a positive, so that both classes count alike and the mean is 1."""
     counts = np.bincount(is_nodule.astype(int), minlength=2)
@@ -81,6 +125,19 @@ def balance_classes(is_nodule: BoolArray) -> Tensor:
 def balanced_loss(logits: Tensor, is_nodule: Tensor, class_weights: Tensor) -> Tensor:
     """Compute the mean weighted binary cross-entropy of logits and targets, both of shape (B,)."""
     return binary_cross_entropy_with_logits(logits, is_nodule, weight=class_weights[is_nodule.long()])
+
+
+def _place(model: torch.nn.Module, config: TrainingConfig, device: torch.device) -> None:
+    """Bring ``model`` to the device; a setting of an earlier run is undone."""
+    layout = torch.channels_last_3d if config.channels_last else torch.contiguous_format
+    model.to(device).to(memory_format=layout)  # type: ignore[call-overload] # torch's types leave it out
+
+
+def _change_gradients(model: torch.nn.Module, received: list[Tensor], config: TrainingConfig) -> None:
+    if config.proximal_mu:
+        add_proximal_gradient(model, received, config.proximal_mu)
+    if config.max_gradient_norm:
+        clip_grad_norm_(model.parameters(), config.max_gradient_norm)
 
 
 def _cut(indices: IndexArray, batch_size: int) -> list[IndexArray]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from luna16.config import ModelConfig
-from luna16.model import build_model, select_device
+from luna16.model import build_model, select_device, select_precision
 
 NUM_PARAMETERS = {
     "resnet_slim": 897_713,
@@ -81,3 +81,14 @@ def test_auto_is_a_device_that_works() -> None:
 def test_device_that_is_not_there(name: str) -> None:
     with pytest.raises(ValueError, match=f"Device '{name}' cannot be used on this machine. Try 'auto'"):
         select_device(name)
+
+
+@pytest.mark.parametrize("amp", ["off", "auto", "bf16", "fp16"])
+def test_cpu_always_computes_in_float32(amp: str) -> None:
+    assert select_precision(amp, torch.device("cpu")) is None
+
+
+def test_gpu_computes_as_asked() -> None:
+    gpu = torch.device("cuda")
+    precisions = [select_precision(amp, gpu) for amp in ("off", "bf16", "fp16")]
+    assert precisions == [None, torch.bfloat16, torch.float16]

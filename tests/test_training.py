@@ -1,27 +1,38 @@
 """One round of local training: it learns, it is repeatable, and it stops at a loss that is no number."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from luna16.annotations import Candidate
-from luna16.config import DataConfig, ModelConfig, TrainingConfig
+from luna16.config import AugmentationConfig, DataConfig, ModelConfig, TrainingConfig
 from luna16.dataset import PatchSet
 from luna16.model import build_model
-from luna16.training import TrainResult, balance_classes, balanced_loss, train_locally
+from luna16.training import (
+    TrainResult,
+    add_proximal_gradient,
+    balance_classes,
+    balanced_loss,
+    learning_rate_in_round,
+    train_locally,
+)
 
 CPU = torch.device("cpu")
 DATA = DataConfig(patch_size_vox=16)
+UNCHANGED = AugmentationConfig(
+    turn=False, mirror=False, intensity_scale_sd=0, intensity_shift_sd=0, noise_sd=0
+)
 
 
-def make_patch_set(num_positives: int = 8, num_negatives: int = 40) -> PatchSet:
+def make_patch_set(num_positives: int = 8, num_negatives: int = 40, size_vox: int = 16) -> PatchSet:
     """Positives have a bright ball in the middle, negatives a bright rod through it."""
     labels = [True] * num_positives + [False] * num_negatives
-    z, y, x = np.indices((16, 16, 16)) - 7.5
+    z, y, x = np.indices([size_vox] * 3) - (size_vox - 1) / 2
     ball, rod = z**2 + y**2 + x**2 < 16, y**2 + x**2 < 6
-    noise = np.random.default_rng(0).normal(-850, 20, (len(labels), 16, 16, 16))
+    noise = np.random.default_rng(0).normal(-850, 20, (len(labels), *[size_vox] * 3))
     shapes = np.stack([ball if label else rod for label in labels])
     return PatchSet(
         patches_hu=np.where(shapes, 0, noise).astype(np.int16),
@@ -45,6 +56,39 @@ def weights_after(round_no: int, **settings) -> torch.Tensor:
     return torch.cat([parameter.detach().flatten() for parameter in model.parameters()])
 
 
+class RowRecorder(torch.nn.Module):
+    """Sees patches whose every voxel is the number of their row, and remembers which came."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bias = torch.nn.Parameter(torch.zeros(1))
+        self.rows: list[int] = []
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        self.rows += (patches[:, 0, 0, 0, 0] * 1000).round().int().tolist()
+        return self.bias.expand(len(patches), 1)
+
+    @classmethod
+    def watch(cls, round_no: int, num_positives: int = 4, num_negatives: int = 90) -> list[set[int]]:
+        """Give the rows of each of two epochs of a round; the positives come first."""
+        labels = [True] * num_positives + [False] * num_negatives
+        numbered = replace(
+            make_patch_set(num_positives, num_negatives),
+            patches_hu=np.arange(len(labels), dtype=np.int16).reshape(-1, 1, 1, 1),
+        )
+        model, data = cls(), DataConfig(hu_min=0, hu_max=1000)
+        config = TrainingConfig(epochs=2, negatives_per_positive=5, augmentation=UNCHANGED)
+        train_locally(model, numbered, data, config, round_no=round_no, device=CPU)
+        return [set(model.rows[:24]), set(model.rows[24:])]
+
+
+def test_every_epoch_and_round_has_all_positives_and_other_negatives() -> None:
+    epochs = [*RowRecorder.watch(1), *RowRecorder.watch(2)]
+    assert all(len(rows) == 24 and {0, 1, 2, 3} < rows for rows in epochs)
+    assert len(set(map(frozenset, epochs))) == 4
+    assert RowRecorder.watch(1) == epochs[:2]
+
+
 @pytest.mark.slow
 def test_loss_falls_below_that_of_guessing() -> None:
     model = build_model(ModelConfig())
@@ -61,6 +105,29 @@ def test_result_counts_examples_of_an_epoch_and_all_steps() -> None:
 
 def test_same_seed_and_round_give_the_same_weights() -> None:
     assert torch.equal(weights_after(3), weights_after(3))
+
+
+def test_same_seed_gives_the_same_weights_with_every_setting_on() -> None:
+    settings = {
+        "max_gradient_norm": 1.0,
+        "proximal_mu": 0.1,
+        "amp": "auto",
+        "channels_last": True,
+        "schedule": "cosine",
+        "schedule_rounds": 5,
+        "augmentation": {"max_tilt_deg": 10, "max_zoom_percent": 10, "max_shift_vox": 1},
+    }
+    assert torch.equal(weights_after(3, **settings), weights_after(3, **settings))
+
+
+@pytest.mark.parametrize("size_vox", [16, 48])
+@pytest.mark.parametrize("name", ["resnet_slim", "resnet18", "densenet121", "seresnet50"])
+@pytest.mark.slow
+def test_every_model_changes_all_its_weights_in_a_step(name: str, size_vox: int) -> None:
+    model = build_model(ModelConfig(name=name))
+    before = [weight.detach().clone() for weight in model.parameters()]
+    train(model, train_set=make_patch_set(1, 1, size_vox), max_gradient_norm=1.0, proximal_mu=0.1)
+    assert not any(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
 def test_another_round_or_seed_gives_other_weights() -> None:
@@ -114,3 +181,67 @@ def test_classes_count_alike_and_the_mean_weight_is_one() -> None:
 def test_balanced_loss_computed_by_hand() -> None:
     loss = balanced_loss(torch.zeros(2), torch.tensor([0.0, 1.0]), torch.tensor([0.5, 1.5]))
     assert loss.item() == pytest.approx(math.log(2))
+
+
+def test_constant_rate_is_the_same_in_every_round() -> None:
+    assert {learning_rate_in_round(TrainingConfig(), round_no) for round_no in (1, 7, 999)} == {5e-4}
+
+
+def test_cosine_rate_falls_to_its_last_round_and_stays() -> None:
+    config = TrainingConfig(learning_rate=1.0, schedule="cosine", schedule_rounds=4)
+    rates = [learning_rate_in_round(config, round_no) for round_no in range(1, 7)]
+    root = math.sqrt(0.5)
+    assert rates == pytest.approx([1, (1 + root) / 2, 0.5, (1 - root) / 2, (1 - root) / 2, (1 - root) / 2])
+
+
+def test_step_rate_falls_at_a_half_and_at_three_quarters() -> None:
+    config = TrainingConfig(learning_rate=1.0, schedule="step", schedule_rounds=8)
+    rates = [learning_rate_in_round(config, round_no) for round_no in range(1, 10)]
+    assert rates == pytest.approx([1] * 4 + [0.1] * 2 + [0.01] * 3)
+
+
+def test_rate_that_falls_over_an_unknown_number_of_rounds() -> None:
+    with pytest.raises(ValueError, match=r"training.schedule is 'cosine', but schedule_rounds is not set"):
+        learning_rate_in_round(TrainingConfig(schedule="cosine"), 1)
+
+
+def test_later_round_of_a_schedule_moves_the_weights_less() -> None:
+    start = torch.cat([weight.detach().flatten() for weight in build_model(ModelConfig()).parameters()])
+    schedule = {"schedule": "cosine", "schedule_rounds": 10}
+    early, late = ((weights_after(round_no, **schedule) - start).norm() for round_no in (1, 10))
+    assert late < early / 10
+
+
+def test_proximal_gradient_is_that_of_the_papers_formula() -> None:
+    model, received = torch.nn.Linear(3, 2), [torch.zeros(2, 3), torch.ones(2)]
+    loss = model(torch.ones(1, 3)).square().sum()
+    distance = sum((w - r).square().sum() for w, r in zip(model.parameters(), received, strict=True))
+    expected = torch.autograd.grad(loss + 0.3 / 2 * distance, list(model.parameters()), retain_graph=True)
+    loss.backward()
+    add_proximal_gradient(model, received, mu=0.3)
+    for weight, gradient in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(weight.grad, gradient)
+
+
+def test_proximal_term_keeps_weights_nearer_to_those_received() -> None:
+    start = torch.cat([weight.detach().flatten() for weight in build_model(ModelConfig()).parameters()])
+    free, held = ((weights_after(1, epochs=3, proximal_mu=mu) - start).norm() for mu in (0, 10))
+    assert held < 0.8 * free
+
+
+def test_gradient_is_cut_to_its_largest_norm() -> None:
+    model = build_model(ModelConfig())
+    train(model, max_gradient_norm=1e-3)
+    norm = torch.stack([weight.grad.norm() for weight in model.parameters()]).norm()
+    assert norm.item() == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_channels_last_changes_rounding_only() -> None:
+    torch.testing.assert_close(weights_after(1), weights_after(1, channels_last=True), rtol=0, atol=1e-3)
+
+
+def test_layout_of_an_earlier_run_is_undone() -> None:
+    model = build_model(ModelConfig())
+    train(model, channels_last=True)
+    train(model, channels_last=False)
+    assert all(weight.is_contiguous() for weight in model.parameters())
