@@ -23,8 +23,9 @@ logger = logging.getLogger(__name__)
 BATCH_ROWS = 500
 POLL_S = 0.5
 """How often rows that another process wrote are looked for."""
-FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 5.0
+LONGER_PAUSE_S = 0.05
+"""What each failure in a row adds to the pause: doubled, a few answers lost by chance would cost an outage's."""
+LONGEST_PAUSE_S = 2.0
 RETRY_PARKED_EVERY_S = 600.0
 DRAIN_S = 5.0
 
@@ -149,6 +150,6 @@ class CarrierThread:
 
 
 def pause_s(num_failures: int) -> float:
-    """Return how long to wait after so many failures in a row: doubled each time, and never quite alike."""
-    longest: float = min(FIRST_PAUSE_S * 2 ** min(num_failures - 1, 10), LONGEST_PAUSE_S)
+    """Return how long to wait after so many failures in a row: ever longer, and never quite alike."""
+    longest = min(LONGER_PAUSE_S * num_failures, LONGEST_PAUSE_S)
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 - so that many do not come at once
