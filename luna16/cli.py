@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
+from luna16.shard_cli import shard
 from luna16.terminal import VerboseOption, logger, open_progress
 
 EXIT_USAGE = 2
@@ -27,6 +28,7 @@ VersionOption = Annotated[
 ]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command()(shard)
 
 
 @app.callback()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from luna16.inventory import ScanInfo
+from luna16.recipe import By, Recipe
 
 SITE_NAME = r"[a-z0-9][a-z0-9-]{0,31}"
 MIN_SCANS = 2
@@ -19,6 +20,17 @@ MAX_NODULE_CLASS = 4  # so many nodules or more are one class: few scans have th
 
 Deal = dict[str, list[ScanInfo]]
 Key = TypeVar("Key", int, str)
+
+
+def deal_scans(scans: Iterable[ScanInfo], recipe: Recipe) -> Deal:
+    """Deal the scans out as ``recipe`` says; ValueError if they cannot be."""
+    if recipe.by is By.SUBSET:
+        return deal_by_subset(scans, recipe.sites)
+    if recipe.by is By.SCANNER:
+        return deal_by_scanner(scans, recipe.sites)
+    if recipe.by is By.EQUAL:
+        return deal_equally(scans, recipe.sites, seed=recipe.seed)
+    return deal_by_dirichlet(scans, recipe.sites, alpha=recipe.alpha, seed=recipe.seed)
 
 
 def deal_by_subset(scans: Iterable[ScanInfo], sites: Sequence[str]) -> Deal:

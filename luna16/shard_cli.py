@@ -1,0 +1,119 @@
+"""``luna16 shard``: deal the scans of a data set out to sites, or check a shard that was made."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+from rich.console import Console
+
+from luna16.recipe import By, Link, Recipe
+from luna16.terminal import VerboseOption, open_progress
+
+EXIT_DIFFERENT = 1
+
+
+def shard(
+    root: Annotated[Path | None, typer.Argument(help="Data set in the layout of LUNA16.")] = None,
+    out: Annotated[Path | None, typer.Argument(help="New or empty folder; each site gets OUT/SITE.")] = None,
+    sites: Annotated[
+        str, typer.Option(help="Their names: north,east,south. (default by scanner: one for each vendor)")
+    ] = "",
+    by: Annotated[
+        By,
+        typer.Option(
+            help="subset: whole subsets; scanner: all scans of a vendor; equal: equally many scans, with "
+            "nodules and without; dirichlet: unlike sites."
+        ),
+    ] = Recipe.by,
+    scanner_csv: Annotated[
+        Path | None,
+        typer.Option(help="For --by scanner: a table with columns SeriesInstanceUID and Manufacturer."),
+    ] = None,
+    alpha: Annotated[
+        float, typer.Option(help="For --by dirichlet: the smaller, the more unlike are the sites.")
+    ] = Recipe.alpha,
+    seed: Annotated[
+        int, typer.Option(min=0, help="For equal and dirichlet: the same seed deals the same scans.")
+    ] = Recipe.seed,
+    link: Annotated[
+        Link, typer.Option(help="How a shard gets its scans; only a copy can be carried elsewhere.")
+    ] = Recipe.link,
+    force: Annotated[
+        bool, typer.Option("--force", help="Add to the shards in OUT; replace those of the same name.")
+    ] = False,
+    check: Annotated[
+        Path | None, typer.Option(help="Instead: compare a shard, OUT/SITE, with its manifest.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Deal the scans of ROOT out to sites: a folder OUT/SITE for each, as fl-client reads it.
+
+    Or check such a shard with --check OUT/SITE; exit code 1 says that it is not as its manifest says.
+    """
+    if check:
+        if root or sites:
+            raise click.UsageError("--check takes the folder of a shard, and neither ROOT, OUT nor --sites.")
+        raise typer.Exit(_check(check, as_json=as_json))
+    if root is None or out is None:
+        raise click.UsageError("Missing argument 'ROOT' or 'OUT'; or name a shard to --check.")
+    if (by is By.SCANNER) != (scanner_csv is not None):
+        raise click.UsageError("--by scanner and --scanner-csv FILE need one another.")
+    names = tuple(name.strip() for name in sites.split(",")) if sites else ()
+    _shard(root, out, Recipe(names, by, link, alpha, seed), scanner_csv, replace=force, as_json=as_json)
+
+
+def _shard(
+    root: Path, out: Path, recipe: Recipe, scanner_csv: Path | None, *, replace: bool, as_json: bool
+) -> None:
+    from luna16.annotations import read_series_uids
+    from luna16.inventory import read_inventory, read_vendors
+    from luna16.shard import deal_scans
+    from luna16.shard_folder import write_shards
+    from luna16.shard_tables import draw_shards, to_json
+
+    scans = read_inventory(root, read_vendors(scanner_csv) if scanner_csv else None)
+    with open_progress() as progress:
+        bar = progress.add_task("Making shards", total=len(scans))
+        manifests = write_shards(
+            root,
+            out,
+            deal_scans(scans, recipe),
+            recipe,
+            replace=replace,
+            on_progress=lambda num_done, _: progress.update(bar, completed=num_done),
+        )
+    if num_absent := len(set(read_series_uids(root))) - len(scans):
+        typer.echo(f"{num_absent} scans of seriesuids.csv are not in {root}: no site has them.", err=True)
+    if as_json:
+        typer.echo(json.dumps([to_json(manifest) for manifest in manifests], indent=2))
+    else:
+        _make_console().print(draw_shards(manifests))
+        typer.echo(f"\nStart each site with its own: fl-client --site SITE --data-root {out}/SITE")
+
+
+def _check(path: Path, *, as_json: bool) -> int:
+    """Print how the shard differs from its manifest, and give the exit code."""
+    from luna16.manifest import MANIFEST, check_shard
+    from luna16.shard_tables import draw_differences
+
+    folder = path.parent if path.name == MANIFEST else path
+    with open_progress() as progress:
+        bar = progress.add_task("Reading files", total=None)
+        differences = check_shard(
+            folder, lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(difference) for difference in differences], indent=2))
+    elif differences:
+        _make_console().print(draw_differences(differences))
+    else:
+        typer.echo(f"The shard in {folder} is as its manifest says.")
+    return EXIT_DIFFERENT if differences else 0
+
+
+def _make_console() -> Console:
+    return Console(markup=False, emoji=False, highlight=False)
