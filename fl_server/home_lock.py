@@ -12,8 +12,14 @@ LOCK_NAME = "coordinator.lock"
 
 @contextlib.contextmanager
 def hold_home(home: Path) -> Iterator[None]:
-    """Keep other coordinators out of this folder; UsageError if one is there already."""
-    home.mkdir(parents=True, exist_ok=True)
+    """Keep other coordinators out of this folder; UsageError if one is there, or it cannot be written."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / LOCK_NAME).touch()
+    except OSError as error:
+        raise UsageError(
+            f"Cannot write to {home}: {error.strerror}. Set FEDLUNA_HOME to another folder."
+        ) from error
     with try_lock(home / LOCK_NAME) as is_ours:
         if not is_ours:
             raise UsageError(

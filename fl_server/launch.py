@@ -44,6 +44,10 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     except KeyboardInterrupt:
         _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
         raise
+    except OSError as error:  # a disk that is full or read-only
+        reason = f"Cannot go on with the run's folder {folder}: {error.strerror}."
+        _close(store, run.run_id, RunState.FAILED, reason)
+        raise RunFailedError(reason) from error
     except BaseException as error:
         _close(store, run.run_id, RunState.FAILED, str(error))
         raise
@@ -68,7 +72,9 @@ def _make_run(config: RunConfig) -> RunRow:
 
 
 def _keep_config(config: RunConfig, folder: Path) -> None:
-    (folder / "config.toml").write_text(tomli_w.dumps(config.model_dump(mode="json")), encoding="utf-8")
+    (folder / "config.toml").write_text(
+        tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
+    )
 
 
 def _welcome(config: RunConfig, run: RunRow) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from fl_core.config import RunConfig, load_settings, parse_settings
+from fl_core.config import RunConfig, ServerConfig, load_settings, parse_settings
 from fl_core.errors import RunFailedError
+from fl_core.processes import find_free_port
 from fl_server import launch
 from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState
 from fl_store.sqlite import SqliteStore
@@ -140,6 +141,16 @@ def test_superlink_that_dies_ends_the_watch(store: SqliteStore, rehearsal: Any) 
     rehearsal.start()
     with pytest.raises(RunFailedError, match="ended unasked"):
         launch._watch(FinishedLink(die), store, "run-1", Console(file=io.StringIO()))  # type: ignore[arg-type]
+
+
+def test_folder_that_cannot_be_written_ends_the_run_with_one_line(tmp_path: Path, store: SqliteStore) -> None:
+    (tmp_path / "runs").write_text("a file where a folder should be")
+    ports = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    config = CONFIG.model_copy(update={"server": ports})
+    with pytest.raises(
+        RunFailedError, match=r"Cannot go on with the run's folder .*: (Not a directory|File exists)"
+    ):
+        launch.launch_run(config, tmp_path, store, Console(file=io.StringIO()))
 
 
 def test_report_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
