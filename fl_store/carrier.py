@@ -24,7 +24,7 @@ BATCH_ROWS = 500
 POLL_S = 0.5
 """How often rows that another process wrote are looked for."""
 LONGER_PAUSE_S = 0.05
-"""What each failure in a row adds to the pause. If it were doubled, answers lost by chance would soon cost much."""
+"""What a failure adds to the pause; if pauses doubled, answers lost by chance would soon cost an outage's."""
 LONGEST_PAUSE_S = 2.0
 RETRY_PARKED_EVERY_S = 600.0
 DRAIN_S = 5.0
