@@ -107,8 +107,11 @@ class RunConfig(TaskSettings):
 
     @property
     def task(self) -> TaskSettings:
-        """The part that the sites are told."""
-        return TaskSettings(**{name: getattr(self, name) for name in TaskSettings.model_fields})
+        """The part that the sites are told; a schedule without a length lasts as long as the run."""
+        parts = {name: getattr(self, name) for name in TaskSettings.model_fields}
+        rounds = self.training.schedule_rounds or self.federation.rounds
+        parts["training"] = self.training.model_copy(update={"schedule_rounds": rounds})
+        return TaskSettings(**parts)
 
 
 class SiteConfig(Settings):

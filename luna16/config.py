@@ -24,7 +24,11 @@ class Settings(BaseModel):
 
 
 class DataConfig(Settings):
-    """How patches are cut and how a shard is divided into training and validation scans."""
+    """How a shard is divided into training and validation scans, and which patches are cut and how.
+
+    Of each training scan ``max_negatives_per_scan`` candidates that are no nodule are kept; of validation
+    scans all are, as the score needs them.
+    """
 
     patch_size_vox: Annotated[int, Field(ge=8, le=128)] = 32
     patch_spacing_mm: Annotated[float, Field(gt=0, le=5)] = 1.0
@@ -32,6 +36,7 @@ class DataConfig(Settings):
     hu_max: Annotated[int, Field(ge=-1024, le=3071)] = 400
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
     split_seed: Seed = 0
+    max_negatives_per_scan: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
     @model_validator(mode="after")
     def _window_is_not_empty(self) -> Self:
@@ -63,14 +68,15 @@ class AugmentationConfig(Settings):
 class TrainingConfig(Settings):
     """One site's work in one round.
 
-    ``schedule_rounds`` says over how many rounds the learning rate falls; without it, those of the run.
+    ``schedule_rounds`` says over how many rounds the learning rate falls; 0 means those of the run.
+    0 switches ``max_gradient_norm`` and ``proximal_mu`` off.
     """
 
     epochs: Annotated[int, Field(ge=1, le=100)] = 3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
     schedule: Literal["constant", "cosine", "step"] = "constant"
-    schedule_rounds: PositiveInt | None = None
+    schedule_rounds: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     max_gradient_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     proximal_mu: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -135,7 +141,7 @@ def _nearest_key(location: tuple[int | str, ...], model: type[Settings]) -> str:
     if near := difflib.get_close_matches(unknown, known, n=1):
         return f" Did you mean '{near[0]}'?"
     if same_name:
-        return f" Did you mean '{next(key for key in known if key.endswith(same_name[0]))}'?"
+        return f" Did you mean '{next(key for key in known if key.rsplit('.', 1)[-1] == same_name[0])}'?"
     return ""
 
 

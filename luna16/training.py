@@ -94,9 +94,9 @@ def learning_rate_in_round(config: TrainingConfig, round_no: int) -> float:
     """
     if config.schedule == "constant":
         return config.learning_rate
-    if config.schedule_rounds is None:
+    if config.schedule_rounds == 0:
         raise ValueError(
-            f"training.schedule is '{config.schedule}', but schedule_rounds is not set. "
+            f"training.schedule is '{config.schedule}', but schedule_rounds is 0. "
             "Say over how many rounds the learning rate falls."
         )
     share_done = (min(round_no, config.schedule_rounds) - 1) / config.schedule_rounds

@@ -97,6 +97,12 @@ def test_sites_are_told_only_what_they_need() -> None:
     assert set(config.task.model_dump()) == {"data", "model", "training", "evaluation"}
 
 
+def test_schedule_lasts_as_long_as_the_run_unless_its_length_is_given() -> None:
+    run = {"federation": {"rounds": 30}}
+    assert parse_run(run).task.training.schedule_rounds == 30
+    assert parse_run(run | {"training": {"schedule_rounds": 12}}).task.training.schedule_rounds == 12
+
+
 @pytest.mark.parametrize("name", ["north", "a", "site-2", "0" * 32])
 def test_site_name_is_accepted(name: str) -> None:
     assert check_site_name(name) == name

@@ -201,7 +201,7 @@ def test_step_rate_falls_at_a_half_and_at_three_quarters() -> None:
 
 
 def test_rate_that_falls_over_an_unknown_number_of_rounds() -> None:
-    with pytest.raises(ValueError, match=r"training.schedule is 'cosine', but schedule_rounds is not set"):
+    with pytest.raises(ValueError, match=r"training.schedule is 'cosine', but schedule_rounds is 0"):
         learning_rate_in_round(TrainingConfig(schedule="cosine"), 1)
 
 
