@@ -17,6 +17,7 @@ IntArray = npt.NDArray[np.int64]
 NUM_SCORE_BINS = 2000
 MAX_LOGIT = 32.0
 LINEAR_LOGIT = 0.25
+NUM_CALIBRATION_BINS = 10
 
 
 def bin_logits(logits: FloatArray) -> IntArray:
@@ -24,12 +25,20 @@ def bin_logits(logits: FloatArray) -> IntArray:
 
     Bins are even in asinh(logit / 0.25) over +-32, so their width is 0.0014 at 0 and grows to 0.6 % of the
     logit: fine enough for a fresh model, whose logits crowd around 0, and for a confident one, whose
-    probabilities crowd at 0 and 1. Measured: AUC within 0.001 and CPM within 0.01 of the exact values.
+    probabilities crowd at 0 and 1. Measured: AUC within 0.001, CPM and calibration error within 0.01 and
+    average precision within 0.02 of the exact values; ``bin_error.bound_bin_error`` bounds any counts'.
     """
     limit = np.arcsinh(MAX_LOGIT / LINEAR_LOGIT)
     position = (np.arcsinh(logits / LINEAR_LOGIT) / limit + 1) / 2
     bins: IntArray = np.clip(position * NUM_SCORE_BINS, 0, NUM_SCORE_BINS - 1).astype(np.int64)
     return bins
+
+
+def logits_at(positions: FloatArray) -> FloatArray:
+    """Give the logits at positions on the scale of bins: bin 7 begins at 7.0, its middle is 7.5."""
+    limit = np.arcsinh(MAX_LOGIT / LINEAR_LOGIT)
+    logits: FloatArray = LINEAR_LOGIT * np.sinh((positions / NUM_SCORE_BINS * 2 - 1) * limit)
+    return logits
 
 
 def count_by_bin(logits: FloatArray) -> IntArray:
@@ -77,22 +86,33 @@ class Score:
 
     ``sensitivities`` are at the rates of ``froc.FALSE_POSITIVE_RATES``; ``cpm`` is their mean. ``loss`` is
     the cross-entropy with positives and negatives weighted alike: ln 2 = 0.69 for a model that knows nothing.
+    ``calibration_error`` weighs them alike too, as training does.
     """
 
     auc: float | None
     sensitivities: tuple[float, ...] | None
     cpm: float | None
     loss: float | None
+    average_precision: float | None = None
+    calibration_error: float | None = None
 
 
-def score(counts: EvalCounts) -> Score:
-    """Compute ROC AUC, FROC sensitivities, CPM and loss from counts of one or many sites."""
+def score(counts: EvalCounts, bin_values: FloatArray | None = None) -> Score:
+    """Compute the scores from counts of one or many sites.
+
+    ``bin_values`` are the logits that the bins stand for, rising; by default the middles of the score bins.
+    With a bin for every distinct logit the scores are exact (``evaluation.score_exactly``).
+    """
+    if bin_values is None:
+        bin_values = logits_at(np.arange(NUM_SCORE_BINS, dtype=np.float64) + 0.5)
     sensitivities = _sensitivities(counts)
     return Score(
         auc=roc_auc(counts.positives, counts.negatives),
         sensitivities=sensitivities,
         cpm=float(np.mean(sensitivities)) if sensitivities else None,
         loss=_balanced_loss(counts),
+        average_precision=average_precision(counts.positives, counts.negatives),
+        calibration_error=calibration_error(counts.positives, counts.negatives, bin_values),
     )
 
 
@@ -106,6 +126,50 @@ def roc_auc(positives: IntArray, negatives: IntArray) -> float | None:
         return None
     negatives_below = np.cumsum(negatives) - negatives
     return float((positives * (negatives_below + negatives / 2)).sum() / num_pairs)
+
+
+def average_precision(positives: IntArray, negatives: IntArray) -> float | None:
+    """Compute the mean, over the positives, of the precision at their score; counts in rising order of score.
+
+    Ties are seen together, and nothing is interpolated. Returns None without a positive or a negative.
+    """
+    if not positives.sum() or not negatives.sum():
+        return None
+    num_true, num_seen = np.cumsum(positives[::-1]), np.cumsum((positives + negatives)[::-1])
+    precision = num_true / np.maximum(num_seen, 1)
+    return float((positives[::-1] * precision).sum() / positives.sum())
+
+
+def calibration_error(positives: IntArray, negatives: IntArray, logits: FloatArray) -> float | None:
+    """Compute the expected calibration error (ECE) of probabilities, positives and negatives weighed alike.
+
+    Ten bins of probability, each 0.1 wide; the error is the mean distance, weighted by what is in the bin,
+    between its mean probability and its share of nodules. 0 is best. It is for a mixture of half nodules
+    because training weighs so, and because the true share only tells how many candidates were proposed.
+
+    Guo and others 2017, https://arxiv.org/abs/1706.04599. Returns None without a positive or a negative.
+    """
+    if not positives.sum() or not negatives.sum():
+        return None
+    positive_weights = positives / (2 * positives.sum())
+    weights = positive_weights + negatives / (2 * negatives.sum())
+    probabilities = to_probabilities(logits)
+    gaps = np.bincount(calibration_bins(probabilities), probabilities * weights - positive_weights)
+    return float(np.abs(gaps).sum())
+
+
+def calibration_bins(probabilities: FloatArray) -> IntArray:
+    """Give each probability its bin of calibration, 0 to 9; a probability of 1 is in the last."""
+    bins: IntArray = np.minimum(probabilities * NUM_CALIBRATION_BINS, NUM_CALIBRATION_BINS - 1).astype(
+        np.int64
+    )
+    return bins
+
+
+def to_probabilities(logits: FloatArray) -> FloatArray:
+    """Give the probabilities of logits; ln(p / (1 - p)) is the logit."""
+    probabilities: FloatArray = (1 + np.tanh(logits / 2)) / 2
+    return probabilities
 
 
 def _sensitivities(counts: EvalCounts) -> tuple[float, ...] | None:

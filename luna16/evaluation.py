@@ -9,7 +9,7 @@ import torch
 
 from luna16.annotations import group_by_series
 from luna16.config import DataConfig, EvaluationConfig
-from luna16.counts import EvalCounts, count_by_bin
+from luna16.counts import NUM_SCORE_BINS, EvalCounts, IntArray, Score, bin_logits, score
 from luna16.dataset import PatchSet, read_batch
 from luna16.froc import ScanMarks, count_marks
 
@@ -63,21 +63,40 @@ def count_logits(logits: FloatArray, validation: PatchSet) -> EvalCounts:
 
     Raises ValueError if one of them is NaN.
     """
+    return _count(logits, validation, bin_logits, NUM_SCORE_BINS)
+
+
+def score_exactly(logits: FloatArray, patch_set: PatchSet) -> Score:
+    """Score the logits of a patch set, shape (N,), without the error of bins; needs all logits in one place.
+
+    Raises ValueError if one of them is NaN.
+    """
+    levels = np.unique(logits)
+    counts = _count(logits, patch_set, lambda values: np.searchsorted(levels, values), len(levels))
+    return score(counts, levels)
+
+
+def _count(
+    logits: FloatArray, patch_set: PatchSet, find_bins: Callable[[FloatArray], IntArray], num_bins: int
+) -> EvalCounts:
     if np.isnan(logits).any():
         raise ValueError("The model gave NaN for a candidate; its weights cannot be scored.")
-    losses = np.logaddexp(0, np.where(validation.is_nodule, -logits, logits))
-    marks = list(_marks_by_scan(logits, validation))
-    hit_scores = np.concatenate([np.empty(0), *(scan.hit_scores for scan in marks)])
-    false_positive_scores = np.concatenate([np.empty(0), *(scan.false_positive_scores for scan in marks)])
+
+    def count(values: FloatArray) -> IntArray:
+        return np.bincount(find_bins(values), minlength=num_bins).astype(np.int64)
+
+    is_nodule = patch_set.is_nodule
+    losses = np.logaddexp(0, np.where(is_nodule, -logits, logits))
+    marks = list(_marks_by_scan(logits, patch_set))
     return EvalCounts(
-        num_scans=validation.num_scans,
-        num_nodules=validation.num_nodules,
-        positive_loss_sum=float(losses[validation.is_nodule].sum()),
-        negative_loss_sum=float(losses[~validation.is_nodule].sum()),
-        positives=count_by_bin(logits[validation.is_nodule]),
-        negatives=count_by_bin(logits[~validation.is_nodule]),
-        nodules_hit=count_by_bin(hit_scores),
-        false_positives=count_by_bin(false_positive_scores),
+        num_scans=patch_set.num_scans,
+        num_nodules=patch_set.num_nodules,
+        positive_loss_sum=float(losses[is_nodule].sum()),
+        negative_loss_sum=float(losses[~is_nodule].sum()),
+        positives=count(logits[is_nodule]),
+        negatives=count(logits[~is_nodule]),
+        nodules_hit=count(np.concatenate([np.empty(0), *(scan.hit_scores for scan in marks)])),
+        false_positives=count(np.concatenate([np.empty(0), *(scan.false_positive_scores for scan in marks)])),
     )
 
 

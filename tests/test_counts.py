@@ -5,7 +5,17 @@ import math
 import numpy as np
 import pytest
 
-from luna16.counts import NUM_SCORE_BINS, EvalCounts, bin_logits, count_by_bin, roc_auc, score
+from luna16.counts import (
+    NUM_SCORE_BINS,
+    EvalCounts,
+    average_precision,
+    bin_logits,
+    calibration_error,
+    count_by_bin,
+    logits_at,
+    roc_auc,
+    score,
+)
 from luna16.froc import ScanMarks, froc_sensitivities
 
 NUM_SCANS = 60
@@ -58,6 +68,27 @@ def test_binned_cpm_is_within_a_hundredth(offset: float, scale: float) -> None:
     assert score(count_logits(positives, negatives)).cpm == pytest.approx(exact, abs=0.01)
 
 
+@pytest.mark.parametrize(("offset", "scale"), MODELS)
+def test_binned_average_precision_is_within_a_fiftieth(offset: float, scale: float) -> None:
+    positives, negatives = draw_logits(offset, scale)
+    logits = np.concatenate([positives, negatives])
+    exact = np.mean([(positives >= value).sum() / (logits >= value).sum() for value in positives])
+    binned = score(count_logits(positives, negatives)).average_precision
+    assert binned == pytest.approx(exact, abs=0.02)
+
+
+@pytest.mark.parametrize(("offset", "scale"), MODELS)
+def test_binned_calibration_error_is_within_a_hundredth(offset: float, scale: float) -> None:
+    positives, negatives = draw_logits(offset, scale)
+    probabilities = [1 / (1 + math.exp(-logit)) for logit in [*positives, *negatives]]
+    weights = [1 / 160] * 80 + [1 / 4800] * 2400
+    gaps = [0.0] * 10
+    for i, (probability, weight) in enumerate(zip(probabilities, weights, strict=True)):
+        gaps[int(probability * 10)] += weight * (probability - (i < 80))
+    binned = score(count_logits(positives, negatives)).calibration_error
+    assert binned == pytest.approx(sum(map(abs, gaps)), abs=0.01)
+
+
 def test_pooled_counts_score_as_all_candidates_together() -> None:
     east, north = draw_logits(0.0, 1.0, seed=1), draw_logits(-1.0, 2.0, seed=2)
     together = count_logits(np.concatenate([east[0], north[0]]), np.concatenate([east[1], north[1]]), 120)
@@ -80,15 +111,44 @@ def test_auc_computed_by_hand() -> None:
     assert roc_auc(positives, negatives) == pytest.approx((4 + 2 / 2) / 6)
 
 
+def test_average_precision_computed_by_hand() -> None:
+    """The upper positive has precision 1; at the other's score 2 of 4 are positives."""
+    positives, negatives = np.array([0, 1, 1]), np.array([1, 2, 0])
+    assert average_precision(positives, negatives) == (1 + 2 / 4) / 2
+
+
+def test_calibration_error_computed_by_hand() -> None:
+    """Of half the weight, 1/4 is said and 1/4 is so; of the other half 13/20 is said and 3/4 is so."""
+    logits = np.log(np.array([1 / 3, 13 / 7]))
+    assert calibration_error(np.array([1, 3]), np.array([3, 1]), logits) == pytest.approx(0.5 * 0.1)
+
+
+def test_calibration_weighs_classes_alike() -> None:
+    logits = np.log(np.array([1 / 3, 13 / 7]))
+    many_negatives = calibration_error(np.array([1, 3]), np.array([300, 100]), logits)
+    assert many_negatives == pytest.approx(0.5 * 0.1)
+
+
+def test_probability_of_one_is_in_the_last_bin_of_calibration() -> None:
+    assert calibration_error(np.array([0, 1]), np.array([1, 0]), np.array([-np.inf, np.inf])) == 0.0
+
+
+def test_logits_at_the_edges_of_bins_are_where_bins_begin() -> None:
+    edges = logits_at(np.arange(1.0, NUM_SCORE_BINS))
+    assert bin_logits(edges + 1e-6).tolist() == list(range(1, NUM_SCORE_BINS))
+    assert bin_logits(edges - 1e-6).tolist() == list(range(NUM_SCORE_BINS - 1))
+
+
 def test_no_scan_gives_no_score() -> None:
-    nothing = score(EvalCounts.zero())
-    assert (nothing.auc, nothing.sensitivities, nothing.cpm, nothing.loss) == (None, None, None, None)
+    assert set(vars(score(EvalCounts.zero())).values()) == {None}
 
 
 def test_scans_without_a_nodule_have_no_auc_and_no_cpm() -> None:
     only_negatives = count_logits(np.empty(0), np.zeros(5))
     assert score(only_negatives).auc is None
     assert score(only_negatives).cpm is None
+    assert score(only_negatives).average_precision is None
+    assert score(only_negatives).calibration_error is None
 
 
 def test_loss_weighs_classes_alike() -> None:
