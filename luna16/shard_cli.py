@@ -52,7 +52,8 @@ def shard(
 ) -> None:
     """Deal the scans of ROOT out to sites: a folder OUT/SITE for each, as fl-client reads it.
 
-    Or check such a shard with --check OUT/SITE; exit code 1 says that it is not as its manifest says.
+    ROOT has the layout of LUNA16; OUT is a new or empty folder. Or check such a shard with
+    --check OUT/SITE; exit code 1 says that it is not as its manifest says.
     """
     if check:
         if root or sites:

@@ -56,4 +56,7 @@ def _describe_diameters(summary: Summary) -> str:
 def _describe_origin(manifest: Manifest) -> str:
     if manifest.vendors:
         return ", ".join(manifest.vendors)
-    return f"subset {', '.join(map(str, manifest.subsets))}"
+    subsets = manifest.subsets
+    if len(subsets) > 2 and subsets[-1] - subsets[0] == len(subsets) - 1:
+        return f"subset {subsets[0]} to {subsets[-1]}"
+    return f"subset {', '.join(map(str, subsets))}"

@@ -44,6 +44,21 @@ def test_table_tells_each_site(
     assert captured.err == ""
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [(["--sites", "a,b"], "subset 0, 2"), (["--sites", "a,b", "--by", "equal"], "0 to 2")],
+)
+def test_table_tells_from_which_subsets(
+    options: list[str],
+    words: str,
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert run(monkeypatch, "data", "out", *options) == 0
+    assert words in capfd.readouterr().out
+
+
 def test_json_tells_the_same_without_a_uid(
     data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
