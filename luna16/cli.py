@@ -10,8 +10,10 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
+from luna16.prepare_cli import prepare
 from luna16.shard_cli import shard
 from luna16.terminal import VerboseOption, logger, open_progress
+from luna16.verify_cli import verify_command
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -28,7 +30,9 @@ VersionOption = Annotated[
 ]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command()(prepare)
 app.command()(shard)
+app.command("verify")(verify_command)
 
 
 @app.callback()

@@ -82,10 +82,12 @@ def load_scan(file: ScanFile) -> Scan:
     try:
         reader = open_header(file)
         _check_voxel_file(file, num_bytes=2 * int(np.prod(reader.GetSize())))
-        image = reader.Execute()
+        voxels_hu = sitk.GetArrayFromImage(reader.Execute())
+    except RuntimeError as error:
+        raise ValueError(f"{file.place}: SimpleITK cannot read its voxels.") from error
     except OSError as error:  # its text holds the path, and so the series UID
         raise ValueError(f"{file.place}: it cannot be read ({error.strerror}).") from None
-    return Scan(file.series_uid, sitk.GetArrayFromImage(image), geometry_of(image))
+    return Scan(file.series_uid, voxels_hu, geometry_of(reader))
 
 
 def read_header(file: ScanFile) -> dict[str, str]:
@@ -133,17 +135,19 @@ def is_compressed(header: dict[str, str]) -> bool:
 def read_voxel_blocks(file: ScanFile, path: Path, header: dict[str, str]) -> Iterator[bytes]:
     """Yield the bytes of all voxels, inflated, in blocks of at most 1 MiB.
 
-    Raises ValueError as soon as the file turns out to be damaged or cut short.
+    Raises ValueError as soon as the file turns out to be damaged, cut short or not the header's.
     """
     with path.open("rb") as voxels:
         blocks = iter(lambda: voxels.read(READ_BYTES), b"")
         yield from _inflate(file, path, blocks) if is_compressed(header) else blocks
+    if is_compressed(header):
+        _check_compressed_size(file, path, header)
 
 
-def geometry_of(image: sitk.Image) -> Geometry:
-    """Give the geometry of a SimpleITK image, whose own axes are x, y, z."""
-    width, height, depth = image.GetSize()
-    return Geometry(image.GetOrigin(), image.GetSpacing(), image.GetDirection(), (depth, height, width))
+def geometry_of(header: sitk.ImageFileReader) -> Geometry:
+    """Give the geometry that a header tells of; SimpleITK's own axes are x, y, z."""
+    width, height, depth = header.GetSize()
+    return Geometry(header.GetOrigin(), header.GetSpacing(), header.GetDirection(), (depth, height, width))
 
 
 def make_image(voxels_hu: Int16Array, geometry: Geometry) -> sitk.Image:
@@ -179,6 +183,15 @@ def _check_voxel_file(file: ScanFile, *, num_bytes: int) -> None:
         found = path.stat().st_size
     if found != num_bytes:
         raise ValueError(f"{file.place}: its {path.suffix} file holds {found} bytes, expected {num_bytes}.")
+
+
+def _check_compressed_size(file: ScanFile, path: Path, header: dict[str, str]) -> None:
+    """SimpleITK trusts this number so much that a wrong one makes it ask for all memory."""
+    found = str(path.stat().st_size)
+    if header.get("CompressedDataSize", found) != found:
+        raise ValueError(
+            f"{file.place}: its {path.suffix} file has {found} bytes, which is not what its header says."
+        )
 
 
 def _inflate(file: ScanFile, path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:

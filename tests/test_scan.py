@@ -1,6 +1,7 @@
 """Scans are found, read in their own geometry, and refused in one line when a file is damaged."""
 
 import os
+import re
 import zlib
 from pathlib import Path
 
@@ -132,6 +133,13 @@ def test_zraw_file_cut_short(tmp_path: Path) -> None:
     path = write_subset(tmp_path, scanner=COMPRESSED) / f"{UIDS[1]}.zraw"
     os.truncate(path, path.stat().st_size - 5)
     with pytest.raises(ValueError, match=r"its .zraw file is cut short and does not inflate"):
+        load_second(tmp_path)
+
+
+def test_zraw_file_of_another_size_than_its_header_says(tmp_path: Path) -> None:
+    path = write_subset(tmp_path, scanner=COMPRESSED) / f"{UIDS[1]}.mhd"
+    path.write_text(re.sub("CompressedDataSize = .*", "CompressedDataSize = -5", path.read_text()))
+    with pytest.raises(ValueError, match=r"its .zraw file has \d+ bytes, which is not what its header says"):
         load_second(tmp_path)
 
 

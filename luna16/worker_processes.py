@@ -1,0 +1,90 @@
+"""Work on many items in processes of their own, of which one may die without harm to the others."""
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Generic, TypeVar
+
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
+
+
+def run_each(
+    work: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, num_jobs: int
+) -> Iterator[tuple[ItemT, ResultT | None]]:
+    """Yield each item with what ``work`` made of it, as they are done; None if its process died.
+
+    ``work`` must be importable and must not raise. The processes end at once when the caller stops.
+    """
+    waiting = deque(items)
+    workers: list[_Worker[ItemT, ResultT]] = []
+    try:
+        while waiting and len(workers) < num_jobs:
+            workers.append(_Worker(work, waiting.popleft()))
+        while workers:
+            ready = wait([worker.pipe for worker in workers])
+            for worker in [worker for worker in workers if worker.pipe in ready]:
+                item, result = worker.item, worker.take()
+                if waiting:
+                    worker.give(waiting.popleft())
+                else:
+                    worker.kill()
+                    workers.remove(worker)
+                yield item, result
+    finally:
+        for worker in workers:
+            worker.kill()
+
+
+class _Worker(Generic[ItemT, ResultT]):
+    """A process with an item to work on; if it dies, another takes its place."""
+
+    pipe: Connection
+
+    def __init__(self, work: Callable[[ItemT], ResultT], item: ItemT) -> None:
+        self._work = work
+        self._launch()
+        self.give(item)
+
+    def give(self, item: ItemT) -> None:
+        """Start on an item."""
+        self.item = item
+        with suppress(BrokenPipeError):  # it died in between, which ``take`` will find
+            self.pipe.send(item)
+
+    def take(self) -> ResultT | None:
+        """Wait for the result; None if the process died over it."""
+        try:
+            result: ResultT = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self.kill()
+            self._launch()
+            return None
+        return result
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+    def _launch(self) -> None:
+        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
+        self.pipe, its_pipe = context.Pipe()
+        self._process = context.Process(target=_serve, args=(self._work, its_pipe), daemon=True)
+        # Ctrl-C reaches all processes: blocked from its first instruction, only the caller answers it.
+        previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, previous)
+        its_pipe.close()
+
+
+def _serve(work: Callable[[ItemT], ResultT], pipe: Connection) -> None:
+    with suppress(EOFError):  # the caller is gone
+        while True:
+            pipe.send(work(pipe.recv()))
