@@ -99,7 +99,7 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return MANIFEST_TYPE.validate_json(path.read_bytes())
     except ValidationError as error:
-        fault = error.errors(include_url=False, include_input=False)[0]
+        fault = error.errors()[0]
         place = ".".join(map(str, fault["loc"]))
         raise ValueError(f"{path} is damaged: {place}: {fault['msg']}. Make the shard again.") from None
 

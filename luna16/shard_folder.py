@@ -5,6 +5,7 @@ A shard appears in the output folder only when it is complete. What is not yet c
 """
 
 import csv
+import errno
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -36,6 +37,7 @@ from luna16.scan import ScanFile, find_scans, find_voxel_file, read_header
 from luna16.shard import Deal
 
 UNFINISHED = ".unfinished"
+DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 LIST_OF_SCANS = "seriesuids.csv"
 TABLES = {
     "annotations.csv": NODULE_COLUMNS,
@@ -90,6 +92,10 @@ def _claim(out: Path) -> Iterator[Path]:
         ) from None
     try:
         yield unfinished
+    except OSError as error:
+        if error.errno in DISK_IS_FULL:
+            raise OSError(f"{out}: {error.strerror}. No shard was made; make room and try again.") from None
+        raise
     finally:
         shutil.rmtree(unfinished)
         if is_new:

@@ -69,6 +69,11 @@ def test_added_files_are_counted_by_folder_and_not_named(shard: Path) -> None:
     assert "2.25." not in str(differences)
 
 
+def test_added_link_to_a_folder_is_found(shard: Path) -> None:
+    (shard / "subset9").symlink_to(shard / "subset0")
+    assert ("beside the subsets", "extra") in kinds(check_shard(shard))
+
+
 def test_added_row_changes_a_table_and_the_counts(shard: Path) -> None:
     table = shard / "annotations.csv"
     table.write_text(table.read_text() + "2.25.00000,1,2,3,30\n")
