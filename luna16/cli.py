@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
+from luna16.evaluate_cli import evaluate_command
 from luna16.prepare_cli import prepare
 from luna16.shard_cli import shard
 from luna16.terminal import VerboseOption, logger, open_progress
@@ -30,6 +31,7 @@ VersionOption = Annotated[
 ]
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+app.command("evaluate")(evaluate_command)
 app.command()(prepare)
 app.command()(shard)
 app.command("verify")(verify_command)

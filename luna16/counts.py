@@ -168,7 +168,7 @@ def calibration_bins(probabilities: FloatArray) -> IntArray:
 
 def to_probabilities(logits: FloatArray) -> FloatArray:
     """Give the probabilities of logits; ln(p / (1 - p)) is the logit."""
-    probabilities: FloatArray = (1 + np.tanh(logits / 2)) / 2
+    probabilities: FloatArray = np.exp(-np.logaddexp(0, -logits))
     return probabilities
 
 

@@ -29,6 +29,11 @@ class ScanMarks:
     num_missed: int
     false_positive_scores: FloatArray
 
+    @property
+    def num_nodules(self) -> int:
+        """The number of nodules, hit or missed."""
+        return len(self.hit_scores) + self.num_missed
+
 
 def count_marks(
     centers_xyz_mm: FloatArray, scores: FloatArray, nodules: Sequence[Nodule], excluded: Sequence[Nodule]
@@ -81,7 +86,7 @@ def froc_sensitivities(scans: Sequence[ScanMarks]) -> tuple[float, ...]:
     return sensitivities_at_rates(
         _count_at(thresholds, hit_scores)[::-1],
         _count_at(thresholds, false_positive_scores)[::-1],
-        num_nodules=len(hit_scores) + sum(scan.num_missed for scan in scans),
+        num_nodules=sum(scan.num_nodules for scan in scans),
         num_scans=len(scans),
     )
 

@@ -10,8 +10,9 @@ from luna16.annotations import Candidate, Nodule
 from luna16.config import DataConfig, EvaluationConfig, ModelConfig
 from luna16.counts import score
 from luna16.dataset import PatchSet
-from luna16.evaluation import count_logits, evaluate, predict_logits, score_exactly
+from luna16.evaluation import count_logits, evaluate, group_by_scan, predict_logits
 from luna16.model import build_model
+from luna16.scan_scores import score_exactly
 
 CPU = torch.device("cpu")
 DATA = DataConfig(patch_size_vox=8)
@@ -64,7 +65,7 @@ def test_scores_computed_by_hand(validation: PatchSet) -> None:
 
     FROC points (rate, sensitivity): (0, 1/3) (1/3, 1/3) (1/3, 2/3) (2/3, 2/3).
     """
-    scores = score_exactly(np.array([10.0, 5.0, 7.5, 7.5, 0.0]), validation)
+    scores = score_exactly(group_by_scan(np.array([10.0, 5.0, 7.5, 7.5, 0.0]), validation))
     assert scores.auc == pytest.approx(4 / 6)
     assert scores.sensitivities == pytest.approx([1 / 3, 1 / 3, *[2 / 3] * 5])
     assert scores.cpm == pytest.approx((2 / 3 + 10 / 3) / 7)
@@ -73,7 +74,7 @@ def test_scores_computed_by_hand(validation: PatchSet) -> None:
 
 def test_binned_scores_of_well_separated_logits_are_exact(validation: PatchSet) -> None:
     logits = np.array([10.0, 5.0, 7.5, 7.5, 0.0])
-    exact, binned = score_exactly(logits, validation), score(count_logits(logits, validation))
+    exact, binned = score_exactly(group_by_scan(logits, validation)), score(count_logits(logits, validation))
     assert (binned.auc, binned.sensitivities, binned.average_precision, binned.loss) == (
         exact.auc,
         exact.sensitivities,
@@ -84,7 +85,7 @@ def test_binned_scores_of_well_separated_logits_are_exact(validation: PatchSet) 
 
 def test_exact_scores_tell_logits_apart_that_share_a_bin(validation: PatchSet) -> None:
     logits = np.array([1e-9, 1e-9, 0.0, 0.0, 0.0])
-    assert score_exactly(logits, validation).auc == 1.0
+    assert score_exactly(group_by_scan(logits, validation)).auc == 1.0
     assert score(count_logits(logits, validation)).auc == 0.5
 
 
@@ -127,4 +128,4 @@ def test_scans_without_candidates_are_counted() -> None:
     counts = count_logits(np.empty(0), make_patch_set([], []))
     assert (counts.num_scans, counts.num_nodules) == (3, 3)
     assert score(counts).sensitivities == (0.0,) * 7
-    assert score_exactly(np.empty(0), make_patch_set([], [])) == score(counts)
+    assert score_exactly(group_by_scan(np.empty(0), make_patch_set([], []))) == score(counts)

@@ -17,7 +17,8 @@ from luna16.annotations import Candidate, Nodule
 from luna16.bin_error import bound_bin_error
 from luna16.counts import score
 from luna16.dataset import PatchSet
-from luna16.evaluation import count_logits, score_exactly
+from luna16.evaluation import group_by_scan
+from luna16.scan_scores import count_scans, score_exactly
 from tests.conftest import ROOT, require
 
 TABLES = ROOT.parent / "shared" / "data" / "luna16"
@@ -201,7 +202,7 @@ def test_exact_sensitivities_are_those_of_the_challenge(
     tables: Tables, drawn: tuple[int, int, int, int]
 ) -> None:
     case = draw_case(tables, *drawn)
-    exact = score_exactly(*as_patch_set(case, tables))
+    exact = score_exactly(group_by_scan(*as_patch_set(case, tables)))
     assert exact.sensitivities == pytest.approx(challenge_sensitivities(case, tables), abs=ROUNDING)
     assert exact.cpm == pytest.approx(np.mean(challenge_sensitivities(case, tables)), abs=ROUNDING)
 
@@ -213,7 +214,7 @@ def test_exact_auc_and_average_precision_are_those_of_single_candidates(
     tables: Tables, drawn: tuple[int, int, int, int]
 ) -> None:
     logits, patch_set = as_patch_set(draw_case(tables, *drawn), tables)
-    exact = score_exactly(logits, patch_set)
+    exact = score_exactly(group_by_scan(logits, patch_set))
     assert exact.auc == pytest.approx(count_auc(logits, patch_set.is_nodule))
     assert exact.average_precision == pytest.approx(count_average_precision(logits, patch_set.is_nodule))
 
@@ -226,8 +227,9 @@ def test_binned_scores_are_within_their_stated_error(
 ) -> None:
     """Scaled down the scores crowd into few bins, scaled up they go beyond the outermost."""
     logits, patch_set = as_patch_set(draw_case(tables, *drawn), tables)
-    counts = count_logits(scale * logits, patch_set)
-    binned, exact, error = score(counts), score_exactly(scale * logits, patch_set), bound_bin_error(counts)
+    scans = group_by_scan(scale * logits, patch_set)
+    counts = count_scans(scans)
+    binned, exact, error = score(counts), score_exactly(scans), bound_bin_error(counts)
     distances = np.abs(np.subtract(binned.sensitivities, exact.sensitivities))
     assert (distances <= np.array(error.sensitivities) + ROUNDING).all()
     for name in ("auc", "average_precision", "cpm", "calibration_error"):
