@@ -1,6 +1,6 @@
 """A shard's patches, divided into training and validation scans, and how batches are drawn from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,26 +9,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from luna16.annotations import (
-    Candidate,
-    Nodule,
-    find_table,
-    group_by_series,
-    read_candidates,
-    read_excluded,
-    read_nodules,
-    read_series_uids,
-)
-from luna16.cache import make_key, open_or_build
+from luna16.annotations import Candidate, Nodule, group_by_series, read_excluded, read_nodules
 from luna16.config import DataConfig
-from luna16.patches import extract_patch, scale_patches
-from luna16.scan import Int16Array, Scan, ScanFile, find_scans, load_scan
-from luna16.split import split_by_series
+from luna16.patch_plan import PatchPlan, plan_patches
+from luna16.patches import scale_patches
+from luna16.prepare import PreparedPatches, prepare_patches
+from luna16.scan import Int16Array
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int64]
-
-TABLES = ("seriesuids.csv", "candidates_V2.csv", "annotations.csv", "annotations_excluded.csv")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +62,14 @@ class PatchSet:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """What one site trains on and what it validates with; no scan is in both."""
+    """What one site trains on and what it validates with; no scan is in both.
+
+    ``set_aside`` says of each scan that cannot be used why, and names it by its place.
+    """
 
     train: PatchSet
     validation: PatchSet
+    set_aside: tuple[str, ...] = ()
 
 
 def load_shard(
@@ -89,25 +82,15 @@ def load_shard(
 ) -> Shard:
     """Read the scans and tables of a shard and cut its patches, or map them from ``cache_dir``.
 
-    ``on_progress`` is told the number of scans cut and of all scans.
+    Scans that cannot be used are set aside. ``on_progress`` is told the number of scans cut and of all scans.
 
-    Raises FileNotFoundError or ValueError, with one line, if the data cannot be used.
+    Raises FileNotFoundError, ValueError or OSError, with one line, if the data or the disk cannot be used.
     """
-    files = {file.series_uid: file for file in find_scans(data_root, subsets)}
-    _check_listed(data_root, files)
-    findings = _read_findings(data_root, files)
-    split = split_by_series(files, validation_fraction=config.validation_fraction, seed=config.split_seed)
-    order = [files[uid] for uid in (*split.train, *split.validation)]
-    patches_hu = open_or_build(
-        cache_dir,
-        make_key(config.model_dump_json(), _source_files(data_root, order)),
-        (findings.num_candidates, *[config.patch_size_vox] * 3),
-        lambda patches_hu: _cut_patches(patches_hu, order, findings, config, on_progress),
-    )
-    num_train = sum(len(findings.candidates[uid]) for uid in split.train)
-    train = _make_patch_set(patches_hu[:num_train], split.train, findings)
+    plan = plan_patches(data_root, config, subsets)
+    prepared = prepare_patches(plan, cache_dir, on_progress=on_progress)
+    train, validation = _divide(plan, prepared)
     _check_trainable(train)
-    return Shard(train, _make_patch_set(patches_hu[num_train:], split.validation, findings))
+    return Shard(train, validation, tuple(prepared.set_aside.values()))
 
 
 def sample_epoch(train: PatchSet, negatives_per_positive: float, random: np.random.Generator) -> IndexArray:
@@ -130,34 +113,6 @@ def read_batch(
     return scale_patches(patch_set.patches_hu[indices], config, device), targets
 
 
-@dataclass(frozen=True)
-class _Findings:
-    """What the tables say of a shard's scans, by series."""
-
-    candidates: dict[str, list[Candidate]]
-    nodules: dict[str, list[Nodule]]
-    excluded: dict[str, list[Nodule]]
-
-    @property
-    def num_candidates(self) -> int:
-        return sum(map(len, self.candidates.values()))
-
-
-def _read_findings(data_root: Path, files: dict[str, ScanFile]) -> _Findings:
-    return _Findings(
-        candidates=group_by_series(read_candidates(data_root, only=files)),
-        nodules=group_by_series(read_nodules(data_root, only=files)),
-        excluded=group_by_series(read_excluded(data_root, only=files)),
-    )
-
-
-def _check_listed(data_root: Path, files: dict[str, ScanFile]) -> None:
-    listed = set(read_series_uids(data_root))
-    for series_uid, file in files.items():
-        if series_uid not in listed:
-            raise ValueError(f"{file.place}: this scan is not listed in seriesuids.csv.")
-
-
 def _check_trainable(train: PatchSet) -> None:
     if train.num_positives == 0 or train.num_negatives == 0:
         raise ValueError(
@@ -166,41 +121,21 @@ def _check_trainable(train: PatchSet) -> None:
         )
 
 
-def _source_files(data_root: Path, order: list[ScanFile]) -> list[Path]:
-    scans = [path for file in order for path in sorted(file.path.parent.glob(f"{file.path.stem}.*"))]
-    return [*scans, *(find_table(data_root, name) for name in TABLES)]
-
-
-def _cut_patches(
-    patches_hu: Int16Array,
-    order: list[ScanFile],
-    findings: _Findings,
-    config: DataConfig,
-    on_progress: Callable[[int, int], None] | None,
-) -> None:
-    """Fill ``patches_hu`` in the order of the scans; only one scan at a time is in memory."""
-    row = 0
-    for num_done, file in enumerate(order, start=1):
-        scan = load_scan(file)
-        for candidate in findings.candidates[file.series_uid]:
-            patches_hu[row] = _cut_patch(scan, candidate, config)
-            row += 1
-        if on_progress:
-            on_progress(num_done, len(order))
-
-
-def _cut_patch(scan: Scan, candidate: Candidate, config: DataConfig) -> Int16Array:
-    try:
-        return extract_patch(scan, candidate.center_xyz_mm, config)
-    except ValueError as error:
-        raise ValueError(f"candidates_V2.csv, line {candidate.line_no}: {error}") from error
-
-
-def _make_patch_set(patches_hu: Int16Array, series_uids: tuple[str, ...], findings: _Findings) -> PatchSet:
-    return PatchSet(
-        patches_hu=patches_hu,
-        candidates=tuple(c for uid in series_uids for c in findings.candidates[uid]),
-        series_uids=series_uids,
-        nodules=tuple(n for uid in series_uids for n in findings.nodules[uid]),
-        excluded=tuple(n for uid in series_uids for n in findings.excluded[uid]),
-    )
+def _divide(plan: PatchPlan, prepared: PreparedPatches) -> Iterator[PatchSet]:
+    """Yield the training and the validation set, without the scans that were set aside."""
+    nodules = group_by_series(read_nodules(plan.data_root, only=plan.files))
+    excluded = group_by_series(read_excluded(plan.data_root, only=plan.files))
+    start = 0
+    for name, uids in (("training", plan.split.train), ("validation", plan.split.validation)):
+        cuts = [plan.cuts[uid] for uid in uids if uid not in prepared.set_aside]
+        if not cuts:
+            raise ValueError(f"No {name} scan can be used. The first fault: {prepared.set_aside[uids[0]]}")
+        candidates = tuple(candidate for cut in cuts for candidate in cut.candidates)
+        yield PatchSet(
+            patches_hu=prepared.patches_hu[start : start + len(candidates)],
+            candidates=candidates,
+            series_uids=tuple(cut.file.series_uid for cut in cuts),
+            nodules=tuple(n for cut in cuts for n in nodules[cut.file.series_uid]),
+            excluded=tuple(n for cut in cuts for n in excluded[cut.file.series_uid]),
+        )
+        start += len(candidates)

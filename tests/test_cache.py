@@ -1,62 +1,233 @@
-"""An array is built once, appears only when complete, and gives way when its sources change."""
+"""An array is read only when complete, goes on where its building ended, and gives way to another key."""
 
+import errno
+import multiprocessing
 import os
+import resource
+import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from luna16.cache import make_key, open_or_build
+from luna16.cache import ArrayFile, CacheFolder, IndexEntry, hold_cache, make_key, show_bytes
+
+ROWS = np.arange(12, dtype=np.int16).reshape(6, 2)
+ENTRIES = [IndexEntry("2.25.1", 3), IndexEntry("2.25.2", 1), IndexEntry("2.25.3", 2)]
+FIRST_ROWS = [0, 3, 4]
 
 
-def fill_with(value: int):
-    def build(array: np.ndarray) -> None:
-        array[:] = value
-
-    return build
+def open_folder(cache_dir: Path, key: str = "key") -> CacheFolder:
+    return CacheFolder(cache_dir, key, (2,))
 
 
-def refuse(_: np.ndarray) -> None:
-    raise AssertionError("built again")
+def write_part(folder: CacheFolder, array: ArrayFile, part: int) -> None:
+    first_row, num_rows = FIRST_ROWS[part], ENTRIES[part].num_rows
+    folder.note_part(first_row, array.write_rows(first_row, ROWS[first_row : first_row + num_rows]))
 
 
-def test_array_is_built_once_and_then_mapped(tmp_path: Path) -> None:
-    open_or_build(tmp_path / "new", "key", (2, 3), fill_with(7))
-    array = open_or_build(tmp_path / "new", "key", (2, 3), refuse)
-    assert isinstance(array, np.memmap)
-    assert array.tolist() == [[7] * 3] * 2
+def build(folder: CacheFolder) -> None:
+    array = folder.array(ENTRIES)
+    folder.begin(array)
+    for part in range(3):
+        write_part(folder, array, part)
+    folder.complete(array, ENTRIES, FIRST_ROWS)
 
 
-def test_mapped_array_cannot_be_changed(tmp_path: Path) -> None:
-    array = open_or_build(tmp_path, "key", (2,), fill_with(7))
+def read(folder: CacheFolder) -> np.ndarray:
+    entries = folder.read_index()
+    assert entries
+    return folder.array(entries).map()
+
+
+def test_complete_array_is_mapped_read_only(tmp_path: Path) -> None:
+    build(open_folder(tmp_path))
+    rows = read(open_folder(tmp_path))
+    assert isinstance(rows, np.memmap)
+    np.testing.assert_array_equal(rows, ROWS)
     with pytest.raises(ValueError, match="read-only"):
-        array[0] = 1
+        rows[0] = 1
 
 
-def test_array_of_a_new_key_replaces_the_old(tmp_path: Path) -> None:
-    open_or_build(tmp_path, "old", (2,), fill_with(1))
-    open_or_build(tmp_path, "new", (2,), fill_with(2))
-    assert [path.name for path in tmp_path.iterdir()] == ["patches-new.npy"]
+def test_array_that_is_not_complete_is_not_read(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    array = folder.array(ENTRIES)
+    folder.begin(array)
+    for part in range(3):
+        write_part(folder, array, part)
+    assert folder.read_index() is None
 
 
-def test_failed_build_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(AssertionError, match="built again"):
-        open_or_build(tmp_path, "key", (2,), refuse)
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("name", ["patches.int16", "index.json"])
+def test_complete_array_that_was_cut_short_is_not_read(tmp_path: Path, name: str) -> None:
+    build(open_folder(tmp_path))
+    path = tmp_path / "patches-key" / name
+    os.truncate(path, path.stat().st_size - 1)
+    assert open_folder(tmp_path).read_index() is None
+
+
+def test_building_goes_on_with_the_parts_that_are_there(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    array = folder.array(ENTRIES)
+    assert folder.begin(array) == {}
+    write_part(folder, array, 0)
+    write_part(folder, array, 2)
+    done = open_folder(tmp_path).begin(array)
+    assert done == {0: array.checksum(0, 3), 4: array.checksum(4, 2)}
+
+
+def test_checksum_tells_rows_that_never_reached_the_disk(tmp_path: Path) -> None:
+    array = ArrayFile(tmp_path / "rows", (6, 2))
+    array.reserve()
+    checksum = array.write_rows(0, ROWS)
+    array.write_rows(3, np.zeros((1, 2), np.int16))
+    assert array.checksum(0, 6) != checksum
+
+
+def test_line_that_was_cut_short_by_a_kill_costs_only_its_part(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    array = folder.array(ENTRIES)
+    folder.begin(array)
+    write_part(folder, array, 0)
+    write_part(folder, array, 1)
+    parts = tmp_path / "patches-key" / "parts.jsonl"
+    os.truncate(parts, parts.stat().st_size - 2)
+    write_part(folder, array, 2)
+    assert list(open_folder(tmp_path).begin(array)) == [0, 4]
+
+
+def test_gap_of_a_scan_that_was_set_aside_is_closed(tmp_path: Path) -> None:
+    folder = open_folder(tmp_path)
+    array = folder.array(ENTRIES)
+    folder.begin(array)
+    write_part(folder, array, 1)
+    write_part(folder, array, 2)
+    without_first = [IndexEntry("2.25.1", 0, "It is damaged."), *ENTRIES[1:]]
+    folder.complete(array, without_first, FIRST_ROWS)
+    np.testing.assert_array_equal(read(folder), ROWS[3:])
+    assert (tmp_path / "patches-key" / "patches.int16").stat().st_size == ROWS[3:].nbytes
+
+
+def test_array_of_a_new_key_replaces_the_old_and_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "patches-0123.npy").touch()
+    build(open_folder(tmp_path, "old"))
+    build(open_folder(tmp_path, "new"))
+    assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "patches-new"}
 
 
 def test_array_without_rows_can_be_mapped(tmp_path: Path) -> None:
-    assert open_or_build(tmp_path, "key", (0, 8, 8, 8), fill_with(1)).shape == (0, 8, 8, 8)
+    folder = open_folder(tmp_path)
+    array = folder.array([IndexEntry("2.25.1", 0)])
+    folder.begin(array)
+    folder.complete(array, [IndexEntry("2.25.1", 0)], [0])
+    assert read(folder).shape == (0, 2)
+
+
+class Usage(NamedTuple):
+    free: int
+
+
+def test_disk_without_room_is_refused_before_anything_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build(open_folder(tmp_path, "old"))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(free=20_000))
+    big = CacheFolder(tmp_path, "new", (1000, 1000))
+    with pytest.raises(
+        OSError, match=r"^The patches take 12 MB, but the disk of .* has only \d+ kB left\. Make"
+    ):
+        big.begin(big.array(ENTRIES))
+    assert len(read(open_folder(tmp_path, "old"))) == 6
+
+
+def test_file_system_that_takes_no_such_file_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    big = CacheFolder(tmp_path, "key", (1000, 1000))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match=r"^The patches \(12 MB\) cannot be written into .*: File too large\. "
+        ):
+            big.begin(big.array(ENTRIES))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_disk_that_runs_full_is_an_error_at_the_write(tmp_path: Path) -> None:
+    array = ArrayFile(Path("/dev/full"), (6, 2))
+    with pytest.raises(OSError, match="No space left") as full:
+        array.write_rows(0, ROWS)
+    assert full.value.errno == errno.ENOSPC
+
+
+def hold_and_note(cache_dir: Path, notes: Path) -> None:
+    with hold_cache(cache_dir), notes.open("a") as file:
+        file.write("begin ")
+        file.flush()
+        multiprocessing.get_context("spawn").Event().wait(0.2)
+        file.write("end ")
+
+
+def test_one_process_at_a_time_holds_the_cache(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    notes = tmp_path / "notes.txt"
+    processes = [context.Process(target=hold_and_note, args=(tmp_path / "cache", notes)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert notes.read_text() == "begin end " * 3
+
+
+def test_waiting_for_another_process_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    context = multiprocessing.get_context("spawn")
+    other = context.Process(target=hold_and_note, args=(tmp_path, tmp_path / "notes.txt"))
+    other.start()
+    while not (tmp_path / "notes.txt").exists():
+        pass
+    with hold_cache(tmp_path):
+        assert "begin end" in (tmp_path / "notes.txt").read_text()
+    other.join()
+    assert caplog.messages == [f"Another process prepares patches in {tmp_path}; waiting for it to end."]
 
 
 def test_key_tells_of_every_change(tmp_path: Path) -> None:
-    file = tmp_path / "scan.raw"
+    file, table = tmp_path / "scan.raw", tmp_path / "table.csv"
     file.write_bytes(b"1234")
-    keys = {make_key("settings", [file]), make_key("other settings", [file]), make_key("settings", [])}
+    table.write_text("a,b")
+    keys = {make_key("settings", [file], [table])}
+    keys |= {make_key("other settings", [file], [table]), make_key("settings", [], [table])}
     os.utime(file, ns=(0, 0))
-    keys.add(make_key("settings", [file]))
+    keys.add(make_key("settings", [file], [table]))
     file.write_bytes(b"12345")
     os.utime(file, ns=(0, 0))
-    keys.add(make_key("settings", [file]))
-    assert len(keys) == 5
-    assert make_key("settings", [file]) in keys
+    keys.add(make_key("settings", [file], [table]))
+    table.write_text("a,c")
+    keys.add(make_key("settings", [file], [table]))
+    assert len(keys) == 6
+
+
+def test_table_that_was_only_touched_keeps_its_key(tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("a,b")
+    key = make_key("settings", [], [table])
+    os.utime(table, ns=(0, 0))
+    assert make_key("settings", [], [table]) == key
+
+
+def test_link_that_leads_nowhere_does_not_break_the_key(tmp_path: Path) -> None:
+    link = tmp_path / "scan.raw"
+    link.symlink_to(tmp_path / "gone.raw")
+    assert make_key("", [link], []) != make_key("", [], [])
+
+
+@pytest.mark.parametrize(
+    ("num_bytes", "text"),
+    [(1, "1 kB"), (2_500_000, "2.5 MB"), (23_000_000, "23 MB"), (49_480_000_000, "49 GB")],
+)
+def test_size_is_shown_as_people_read_it(num_bytes: int, text: str) -> None:
+    assert show_bytes(num_bytes) == text

@@ -96,7 +96,7 @@ def test_changed_candidate_is_cut_anew(root: Path, tmp_path: Path) -> None:
     table.unlink()
     table.write_text("".join([*lines[:-1], lines[-1].replace(",0\n", ",1\n")]))
     load(root, tmp_path / "cache")
-    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert len(list((tmp_path / "cache").glob("patches-*"))) == 1
     assert len(before.train.patches_hu) > 0  # what is mapped already stays readable
 
 
@@ -106,12 +106,13 @@ def test_other_settings_are_cut_anew(phantom: Path, tmp_path: Path) -> None:
     assert shard.train.patches_hu.shape[1:] == (12, 12, 12)
 
 
-def test_candidate_outside_its_scan_is_named_by_line(root: Path, tmp_path: Path) -> None:
+def test_scan_with_a_candidate_outside_is_set_aside_by_line(root: Path, tmp_path: Path) -> None:
     fields = (root / "candidates_V2.csv").read_text().splitlines()[1].split(",")
     edit(root / "candidates_V2.csv", ",".join(fields), ",".join([fields[0], "9999", *fields[2:]]))
-    with pytest.raises(ValueError, match=r"^candidates_V2.csv, line 2: The centre lies outside its scan.$"):
-        load(root, tmp_path / "cache")
-    assert list((tmp_path / "cache").iterdir()) == []
+    shard = load(root, tmp_path / "cache", CONFIG)
+    (reason,) = shard.set_aside
+    assert reason.endswith("candidates_V2.csv, line 2: The centre lies outside its scan.")
+    assert fields[0] not in shard.train.series_uids + shard.validation.series_uids
 
 
 def test_candidate_of_another_sites_scan_is_not_ours(phantom: Path, tmp_path: Path) -> None:
@@ -128,9 +129,23 @@ def test_scan_that_is_not_listed(root: Path, tmp_path: Path) -> None:
         load(root, tmp_path / "cache")
 
 
-def test_scan_with_a_missing_raw_file(root: Path, tmp_path: Path) -> None:
-    sorted((root / "subset0").glob("*.raw"))[1].unlink()
-    with pytest.raises(ValueError, match=r"subset0, scan 2 of 3 in name order: its .raw file is missing."):
+def test_scan_with_a_missing_raw_file_is_set_aside(root: Path, tmp_path: Path) -> None:
+    uid = load(root, tmp_path / "cache").train.series_uids[0]
+    (root / "subset0" / f"{uid}.raw").unlink()
+    shard = load(root, tmp_path / "cache")
+    assert (shard.train.num_scans, shard.validation.num_scans) == (1, 1)
+    assert {c.series_uid for c in shard.train.candidates} == set(shard.train.series_uids) != {uid}
+    assert len(shard.train.patches_hu) == len(shard.train.candidates)
+    (reason,) = shard.set_aside
+    assert reason.endswith("of 3 in name order: its .raw file is missing.")
+
+
+def test_shard_without_a_validation_scan_is_refused_with_the_reason(root: Path, tmp_path: Path) -> None:
+    uid = load(root, tmp_path / "cache").validation.series_uids[0]
+    (root / "subset0" / f"{uid}.raw").unlink()
+    with pytest.raises(
+        ValueError, match=r"No validation scan can be used. The first fault: .* file is missing"
+    ):
         load(root, tmp_path / "cache")
 
 

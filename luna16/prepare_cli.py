@@ -1,0 +1,95 @@
+"""``luna16 prepare``: cut the patches of a data set before anything trains on them."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+from rich.console import Console
+
+from luna16.cache import show_bytes
+from luna16.config import DataConfig, check_settings, read_table
+from luna16.patch_plan import plan_patches
+from luna16.prepare import PreparedPatches, prepare_patches
+from luna16.terminal import VerboseOption, logger, open_progress
+
+EXIT_SET_ASIDE = 1
+
+
+def prepare(
+    root: Annotated[Path, typer.Argument(help="Data set in the layout of LUNA16. Nothing in it is changed.")],
+    out: Annotated[
+        Path, typer.Argument(help="Folder of the patches; that of a site is FEDLUNA_HOME/sites/SITE/patches.")
+    ],
+    subset: Annotated[
+        list[int] | None, typer.Option(min=0, help="A subset to use; may be repeated. (default: all)")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The run's TOML file, whose data table says how patches are cut.")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Scans to cut at once. (default: up to one a core)")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Cut the patches of ROOT into OUT, so that training only reads them; fl-client would do it itself.
+
+    It can be stopped at any time and goes on where it ended. Exit code 1: a scan had to be set aside.
+    """
+    if out.resolve().is_relative_to(root.resolve()):
+        raise click.UsageError(f"OUT {out} lies in the data folder, which is not changed. Name another.")
+    settings = read_table(config).get("data", {}) if config else {}
+    plan = plan_patches(root, check_settings(settings, DataConfig, source=str(config)), subset)
+    with open_progress() as progress, _show_log(progress.console):
+        bar = progress.add_task("Cutting patches", total=len(plan.files))
+        prepared = prepare_patches(
+            plan, out, num_jobs=jobs, on_progress=lambda done, _: progress.update(bar, completed=done)
+        )
+    typer.echo(json.dumps(_describe(prepared)) if as_json else _say(prepared))
+    raise typer.Exit(EXIT_SET_ASIDE if prepared.set_aside else 0)
+
+
+def _say(prepared: PreparedPatches) -> str:
+    num_used = len(prepared.entries) - len(prepared.set_aside)
+    what = f"{len(prepared.patches_hu)} patches of {num_used} scans, {show_bytes(prepared.patches_hu.nbytes)}"
+    if prepared.was_ready:
+        said = f"Nothing to do: {what}, lie in {prepared.folder}."
+    else:
+        said = f"Cut {what}, into {prepared.folder}."
+    return f"{said} Scans set aside: {len(prepared.set_aside)}." if prepared.set_aside else said
+
+
+def _describe(prepared: PreparedPatches) -> dict[str, Any]:
+    return {
+        "folder": str(prepared.folder),
+        "was_ready": prepared.was_ready,
+        "num_scans": len(prepared.entries) - len(prepared.set_aside),
+        "num_patches": len(prepared.patches_hu),
+        "num_bytes": prepared.patches_hu.nbytes,
+        "set_aside": list(prepared.set_aside.values()),
+    }
+
+
+@contextlib.contextmanager
+def _show_log(console: Console) -> Iterator[None]:
+    """Print our log lines above the progress bar."""
+    handler = _LinePrinter(console)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _LinePrinter(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
