@@ -5,6 +5,7 @@ many sites and scoring the sum gives one pooled AUC, FROC and CPM for the federa
 """
 
 from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +47,16 @@ def count_by_bin(logits: FloatArray) -> IntArray:
     return np.bincount(bin_logits(logits), minlength=NUM_SCORE_BINS).astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Additive:
+    """A record whose fields all add up over sites."""
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+
 @dataclass(frozen=True, eq=False)
-class EvalCounts:
+class EvalCounts(Additive):
     """What a site tells of one evaluation; all fields add up over sites.
 
     ``positives`` and ``negatives`` count candidates by their label, for the ROC. ``nodules_hit`` and
@@ -75,9 +84,6 @@ class EvalCounts:
     def num_examples(self) -> int:
         """The number of candidates that were scored."""
         return int(self.positives.sum() + self.negatives.sum())
-
-    def __add__(self, other: "EvalCounts") -> "EvalCounts":
-        return EvalCounts(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True)

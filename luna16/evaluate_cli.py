@@ -24,6 +24,7 @@ def evaluate_command(
     out: Annotated[Path, typer.Option(help="Table of marks to write; it holds scan UIDs.")] = Path(
         "submission.csv"
     ),
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same intervals.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     verbose: VerboseOption = False,
@@ -51,7 +52,7 @@ def evaluate_command(
             on_scan=lambda num_done, _: progress.update(bar, completed=num_done),
         )
     write_submission(out, scored.candidates, scored.logits)
-    report = make_report(scored.scans)
+    report = make_report(scored.scans, seed=seed)
     for reason in scored.set_aside:
         typer.secho(f"Set aside: {reason}", fg="yellow", err=True)
     if as_json:

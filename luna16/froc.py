@@ -5,7 +5,7 @@ https://luna16.grand-challenge.org/Evaluation/; Setio et al. 2017, https://doi.o
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,11 +23,16 @@ UNKNOWN_DIAMETER_MM = 10.0
 
 @dataclass(frozen=True, eq=False)
 class ScanMarks:
-    """How the marks of one scan were counted; scores are float64 arrays of shape (n,)."""
+    """How the marks of one scan were counted; scores and diameters are float64 arrays of shape (n,).
+
+    Row i of ``hit_diameters_mm`` is the nodule of row i of ``hit_scores``.
+    """
 
     hit_scores: FloatArray
     num_missed: int
     false_positive_scores: FloatArray
+    hit_diameters_mm: FloatArray = field(default_factory=lambda: np.empty(0))
+    missed_diameters_mm: FloatArray = field(default_factory=lambda: np.empty(0))
 
     @property
     def num_nodules(self) -> int:
@@ -51,10 +56,14 @@ def count_marks(
     hits = [is_hit(centers_xyz_mm, nodule) for nodule in nodules]
     ignored = [is_hit(centers_xyz_mm, finding) for finding in excluded]
     on_a_finding = np.any([*hits, *ignored], axis=0) if hits or ignored else np.zeros(len(scores), bool)
+    diameters_mm = np.array([nodule.diameter_mm for nodule in nodules])
+    is_found = np.array([hit.any() for hit in hits], dtype=bool)
     return ScanMarks(
         hit_scores=np.array([scores[hit].max() for hit in hits if hit.any()]),
-        num_missed=sum(not hit.any() for hit in hits),
+        num_missed=int((~is_found).sum()),
         false_positive_scores=scores[~on_a_finding],
+        hit_diameters_mm=diameters_mm[is_found],
+        missed_diameters_mm=diameters_mm[~is_found],
     )
 
 

@@ -85,9 +85,26 @@ def test_every_candidate_is_in_the_table_in_its_place(
 def test_table_shows_every_score(run: Run, capfd: Capture) -> None:
     assert run() == 0
     out, err = capfd.readouterr()
-    for words in ("CPM", "at 1/8 false positives a scan", "ROC AUC", "average precision", "in 3 scans"):
+    for words in (
+        "CPM",
+        "at 1/8 false positives a scan",
+        "ROC AUC",
+        "average precision",
+        "in 3 scans",
+        "95 %",
+        "6 to 8 mm",
+    ):
         assert words in out
     assert "marks to submission.csv" in err
+
+
+def test_json_holds_intervals_and_bands(run: Run, capfd: Capture) -> None:
+    run("--json", "--seed", "5")
+    result = json.loads(capfd.readouterr().out)
+    low, high = result["intervals"]["auc"]
+    assert 0 <= low < result["score"]["auc"] < high <= 1
+    assert sum(band["num_nodules"] for band in result["bands"]) == result["num_nodules"]
+    assert list(result["bands"][0]["sensitivities"]) == ["0.125", "0.25", "0.5", "1", "2", "4", "8"]
 
 
 def test_neither_output_nor_report_holds_a_uid(run: Run, scans: Path, capfd: Capture) -> None:
