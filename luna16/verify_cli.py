@@ -1,4 +1,4 @@
-"""``luna16 verify``: check a data folder and show what is wrong with it, by kind."""
+"""``luna16 verify``: check a data folder before it is used."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,9 @@ from typing import Annotated
 
 import click
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from luna16.faults import Fault
 from luna16.terminal import VerboseOption, open_progress
-from luna16.verify import Report, describe, verify, write_report
 
 EXIT_FAULTS = 1
 
@@ -33,6 +28,9 @@ def verify_command(
     verbose: VerboseOption = False,
 ) -> None:
     """Check every scan and table of a data set. Exit code 1 says that something is wrong with it."""
+    from luna16.fault_table import show_report
+    from luna16.verify import describe, verify, write_report
+
     if report:
         _check_place(report, root)
     with open_progress() as progress:
@@ -49,33 +47,6 @@ def verify_command(
     else:
         show_report(found, Console())
     raise typer.Exit(EXIT_FAULTS if found.faults else 0)
-
-
-def show_report(report: Report, console: Console) -> None:
-    """Print the faults by kind, then the sums; no line names a scan by its UID."""
-    if report.faults:
-        console.print(draw_faults(report.faults))
-    for note in report.notes:
-        console.print(Text(f"Note: {note}"))
-    rows = ", ".join(f"{number} rows of {name}" for name, number in report.num_rows.items())
-    console.print(Text(f"Checked {len(report.scans)} scans and {rows}."))
-    if report.set_aside:
-        console.print(Text(f"{len(report.sound)} scans are sound; set aside: {len(report.set_aside)}."))
-    elif report.faults:
-        console.print(Text("All scans are sound, but something else is wrong."))
-    else:
-        console.print(Text("All is sound."))
-
-
-def draw_faults(faults: tuple[Fault, ...]) -> Table:
-    """Give a table with a row a kind: how many there are, the first of them, and what to do."""
-    table = Table("what is wrong", "number", "for example, and what to do", box=box.SIMPLE_HEAD)
-    table.columns[1].justify = "right"
-    for kind in dict.fromkeys(fault.kind for fault in faults):
-        found = [fault for fault in faults if fault.kind is kind]
-        text = Text(f"{found[0].place}: {found[0].detail}\n").append(kind.advice, style="bold")
-        table.add_row(Text(kind.title), str(len(found)), text)
-    return table
 
 
 def _check_place(path: Path, root: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Generic, TypeVar
 
@@ -75,6 +76,7 @@ class _Worker(Generic[ItemT, ResultT]):
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         self.pipe, its_pipe = context.Pipe()
         self._process = context.Process(target=_serve, args=(self._work, its_pipe), daemon=True)
+        resource_tracker.ensure_running()  # which unblocks what the next line blocks, when it starts
         # Ctrl-C reaches all processes: blocked from its first instruction, only the caller answers it.
         previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:

@@ -118,11 +118,24 @@ def test_ctrl_c_ends_it_and_its_processes_at_once(root: Path) -> None:
     header = voxels.with_suffix(".mhd")
     header.write_text(re.sub("DimSize = .*", f"DimSize = 1024 1024 {1 << 19}", header.read_text()))
     process = subprocess.Popen(
-        [*COMMAND, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        [*COMMAND, str(root), "--jobs", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    while len(children := psutil.Process(process.pid).children()) < 2:
+    while len(children := psutil.Process(process.pid).children()) < 3:  # two workers and Python's tracker
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     output, error = process.communicate(timeout=10)
     assert (process.returncode, output, error) == (130, b"", b"")
-    assert not [child for child in children if child.is_running() and child.status() != "zombie"]
+    deadline = time.monotonic() + 5
+    while any(map(is_alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, children))
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
