@@ -72,6 +72,9 @@ def prepare_patches(
         was_ready = entries is not None
         if entries is None:
             entries = _build(plan, folder, num_jobs or choose_num_jobs(plan), on_progress)
+        for entry in entries:
+            if entry.set_aside:
+                logger.warning("%s It is set aside.", entry.set_aside)
         return PreparedPatches(folder.array(entries).map(), entries, folder.path, was_ready)
 
 
@@ -172,9 +175,7 @@ def _note(task: _Task, outcome: _Outcome, folder: CacheFolder) -> None:
     """Write down what was done; OSError if the patches could not be written."""
     if outcome.write_error:
         raise OSError(outcome.write_error)
-    if outcome.set_aside:
-        logger.warning("%s It is set aside.", outcome.set_aside)
-    elif outcome.checksum != task.checksum:
+    if not outcome.set_aside and outcome.checksum != task.checksum:
         folder.note_part(task.first_row, outcome.checksum)
 
 

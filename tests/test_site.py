@@ -1,4 +1,5 @@
 import io
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,16 @@ def test_nothing_said_holds_a_scan_uid(site: Site, scans: Path, paper: io.String
     said = paper.getvalue()
     assert said
     assert all(file.series_uid not in said for file in find_scans(scans, None))
+
+
+def test_scan_that_was_set_aside_is_told_by_its_place(
+    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(scans, tmp_path / "data"))
+    min((root / "subset0").glob("*.raw")).unlink()
+    shard = make_site(home, paper, data_root=root).prepare(DATA)
+    assert shard.train.num_scans + shard.validation.num_scans == 2
+    assert "set aside: subset0, scan 1 of 3 in name order: its .raw file is missing." in paper.getvalue()
 
 
 def test_data_that_cannot_be_used_is_told_with_the_name_of_the_site(
