@@ -180,6 +180,8 @@ class Recorder:
         return [
             self._metric(site, Metric.AUC, result.auc, counts.num_examples),
             self._metric(site, Metric.CPM, result.cpm, counts.num_nodules),
+            self._metric(site, Metric.AVERAGE_PRECISION, result.average_precision, counts.num_examples),
+            self._metric(site, Metric.CALIBRATION_ERROR, result.calibration_error, counts.num_examples),
             self._metric(site, Metric.VALIDATION_LOSS, result.loss, counts.num_examples),
             *(
                 self._metric(site, metric, value, counts.num_nodules)

@@ -25,6 +25,8 @@ class Metric(StrEnum):
 
     AUC = "auc"
     CPM = "cpm"
+    AVERAGE_PRECISION = "average_precision"
+    CALIBRATION_ERROR = "calibration_error"
     TRAIN_LOSS = "train_loss"
     VALIDATION_LOSS = "validation_loss"
     SENSITIVITY_AT_1_8 = "sensitivity_at_0.125"

@@ -194,6 +194,8 @@ class Rehearsal:
         values = {
             Metric.AUC: 0.55 + 0.4 * skill,
             Metric.CPM: 0.2 + 0.5 * skill,
+            Metric.AVERAGE_PRECISION: 0.1 + 0.5 * skill,
+            Metric.CALIBRATION_ERROR: 0.2 - 0.1 * skill,
             Metric.TRAIN_LOSS: 0.7 - 0.5 * skill,
             Metric.VALIDATION_LOSS: 0.72 - 0.42 * skill,
         }

@@ -111,6 +111,8 @@ def test_scores_of_a_site_are_written_when_its_counts_come(recorder: Recorder, s
     assert metrics(store, "north") == {
         Metric.AUC: result.auc,
         Metric.CPM: result.cpm,
+        Metric.AVERAGE_PRECISION: result.average_precision,
+        Metric.CALIBRATION_ERROR: result.calibration_error,
         Metric.VALIDATION_LOSS: result.loss,
         **dict(zip(SENSITIVITIES, result.sensitivities, strict=True)),
     }
@@ -120,7 +122,7 @@ def test_metric_that_is_undefined_is_none(recorder: Recorder, store: SqliteStore
     recorder.start_round(1, ["north"], bytes_down=0)
     recorder.keep_evaluated("north", EvaluateReply(EvalCounts.zero(), 0.1), bytes_up=0)
     written = metrics(store, "north")
-    assert len(written) == 10
+    assert len(written) == 12
     assert set(written.values()) == {None}
 
 
