@@ -5,17 +5,16 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import click
 import typer
 from rich.console import Console
 
-from luna16.cache import show_bytes
-from luna16.config import DataConfig, check_settings, read_table
-from luna16.patch_plan import plan_patches
-from luna16.prepare import PreparedPatches, prepare_patches
 from luna16.terminal import VerboseOption, logger, open_progress
+
+if TYPE_CHECKING:  # SimpleITK takes a while to import, and most commands need none
+    from luna16.prepare import PreparedPatches
 
 EXIT_SET_ASIDE = 1
 
@@ -41,6 +40,10 @@ def prepare(
 
     It can be stopped at any time and goes on where it ended. Exit code 1: a scan had to be set aside.
     """
+    from luna16.config import DataConfig, check_settings, read_table
+    from luna16.patch_plan import plan_patches
+    from luna16.prepare import prepare_patches
+
     if out.resolve().is_relative_to(root.resolve()):
         raise click.UsageError(f"OUT {out} lies in the data folder, which is not changed. Name another.")
     settings = read_table(config).get("data", {}) if config else {}
@@ -54,7 +57,9 @@ def prepare(
     raise typer.Exit(EXIT_SET_ASIDE if prepared.set_aside else 0)
 
 
-def _say(prepared: PreparedPatches) -> str:
+def _say(prepared: "PreparedPatches") -> str:
+    from luna16.cache import show_bytes
+
     num_used = len(prepared.entries) - len(prepared.set_aside)
     what = f"{len(prepared.patches_hu)} patches of {num_used} scans, {show_bytes(prepared.patches_hu.nbytes)}"
     if prepared.was_ready:
@@ -64,7 +69,7 @@ def _say(prepared: PreparedPatches) -> str:
     return f"{said} Scans set aside: {len(prepared.set_aside)}." if prepared.set_aside else said
 
 
-def _describe(prepared: PreparedPatches) -> dict[str, Any]:
+def _describe(prepared: "PreparedPatches") -> dict[str, Any]:
     return {
         "folder": str(prepared.folder),
         "was_ready": prepared.was_ready,
