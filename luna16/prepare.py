@@ -26,7 +26,7 @@ from luna16.patches import extract_patch
 from luna16.scan import load_scan
 from luna16.worker_processes import run_each
 
-BYTES_WORTH_A_PROCESS = 200_000_000  # a process takes half a second to start, and a second to read these
+BYTES_WORTH_A_PROCESS = 1_000_000_000  # read and cut in two seconds; a process starts in half a second
 
 OnProgress = Callable[[int, int], None]
 
@@ -79,7 +79,7 @@ def prepare_patches(
 
 
 def choose_num_jobs(plan: PatchPlan) -> int:
-    """Give the number of processes that cut these scans soonest: at most one a core or 200 MB."""
+    """Give the number of processes that cut these scans soonest: at most one a core, a scan and a GB."""
     num_bytes = sum(path.stat().st_size for path in plan.source_files if path.is_file())
     num_worth = num_bytes // BYTES_WORTH_A_PROCESS
     return max(1, min(os.cpu_count() or 1, len(plan.files), num_worth))
