@@ -4,8 +4,6 @@ It holds keys, not rows. So a row that changes ten times during an outage is car
 the outbox never outgrows the store.
 """
 
-import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,9 +12,10 @@ import sqlalchemy as sa
 
 from fl_store.rows import Row
 from fl_store.schema import OUTBOX, ROW_TYPES, TABLES
-from fl_store.sqlite import SqliteStore, key_text
+from fl_store.sqlite import SqliteStore
 
 _IS_PARKED = OUTBOX.c.refusal.is_not(None)
+_DROP = OUTBOX.delete().where(OUTBOX.c.entry_id == sa.bindparam("dropped_id"))
 
 
 @dataclass(frozen=True)
@@ -58,24 +57,21 @@ class Outbox:
 
     def oldest(self, num_entries: int) -> list[Entry]:
         """Return the entries that wait longest, with their rows, in the order of the tables."""
-        query = sa.select(OUTBOX.c.entry_id, OUTBOX.c.table_name, OUTBOX.c.row_key)
+        query = sa.select(OUTBOX.c.entry_id, OUTBOX.c.table_name)
         query = query.where(~_IS_PARKED).order_by(OUTBOX.c.entry_id).limit(num_entries)
         with self._store.begin() as connection:
-            waiting: dict[str, dict[str, int]] = defaultdict(dict)
-            for entry_id, table_name, row_key in connection.execute(query):
-                waiting[table_name][row_key] = entry_id
-            found = [entry for name in ROW_TYPES for entry in _entries_of(connection, name, waiting[name])]
-            left = {entry_id for ids in waiting.values() for entry_id in ids.values()}
-            left -= {entry.entry_id for entry in found}
-            if left:  # somebody deleted the rows themselves
-                connection.execute(OUTBOX.delete().where(OUTBOX.c.entry_id.in_(left)))
+            waiting: dict[int, str] = dict(connection.execute(query).all())
+            tables = [name for name in ROW_TYPES if name in waiting.values()]
+            found = [entry for name in tables for entry in _entries_of(connection, name, max(waiting))]
+            gone = waiting.keys() - {entry.entry_id for entry in found}
+            if gone:  # somebody deleted the rows themselves
+                connection.execute(_DROP, [{"dropped_id": entry_id} for entry_id in gone])
         return found
 
     def drop(self, entries: Sequence[Entry]) -> None:
         """Forget entries that were carried; a row that has changed since has another entry, which stays."""
-        ids = [entry.entry_id for entry in entries]
         with self._store.begin() as connection:
-            connection.execute(OUTBOX.delete().where(OUTBOX.c.entry_id.in_(ids)))
+            connection.execute(_DROP, [{"dropped_id": entry.entry_id} for entry in entries])
 
     def park(self, entries: Sequence[Entry], reason: str) -> None:
         """Set entries aside that Supabase refuses."""
@@ -99,13 +95,17 @@ class Outbox:
         return Backlog(num_waiting, oldest_at, refusals)
 
 
-def _entries_of(connection: sa.Connection, table_name: str, ids: dict[str, int]) -> Iterator[Entry]:
-    """Yield the entries of one table with their rows; ``ids`` are the entries' numbers by key."""
+def _entries_of(connection: sa.Connection, table_name: str, last_id: int) -> Iterator[Entry]:
+    """Yield the entries of one table, with their rows, up to the entry ``last_id``."""
     row_type = ROW_TYPES[table_name]
     table = TABLES[row_type]
-    keys = list(table.primary_key.columns)
-    wanted = [tuple(json.loads(key)) for key in ids]
-    query = sa.select(table).where(sa.tuple_(*keys).in_(wanted))
-    for values in connection.execute(query).mappings() if wanted else ():
-        row = row_type(**values)
-        yield Entry(ids[key_text(row)], row)
+    # A list of keys would be simpler, but SQLite reads the whole table to find those of several columns.
+    parts_of_key = (
+        column == sa.func.json_extract(OUTBOX.c.row_key, f"$[{place}]")
+        for place, column in enumerate(table.primary_key)
+    )
+    query = sa.select(OUTBOX.c.entry_id, table).join_from(OUTBOX, table, sa.and_(*parts_of_key))
+    query = query.where(OUTBOX.c.table_name == table_name, OUTBOX.c.entry_id <= last_id, ~_IS_PARKED)
+    for found in connection.execute(query.order_by(OUTBOX.c.entry_id)).mappings():
+        values = dict(found)
+        yield Entry(values.pop("entry_id"), row_type(**values))

@@ -2,8 +2,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from fl_store.outbox import Outbox, Refusal
 from fl_store.rows import RoundRow, Row, RunState, utc_now
@@ -111,3 +113,21 @@ def test_row_that_somebody_deleted_does_not_wait(store: SqliteStore, outbox: Out
 def test_row_whose_key_had_to_be_mended_waits_as_it_is_kept(store: SqliteStore, outbox: Outbox) -> None:
     store.put([replace(EVENT, event_id="e\0")])
     assert [row.event_id for row in rows_in(outbox)] == ["e\N{REPLACEMENT CHARACTER}"]  # type: ignore[union-attr]
+
+
+def test_rows_are_found_by_their_keys_without_reading_a_table_through(
+    store: SqliteStore, outbox: Outbox
+) -> None:
+    steps: list[str] = []
+
+    @sa.event.listens_for(store._engine, "before_cursor_execute")
+    def explain(connection: sa.Connection, _cursor: Any, statement: str, values: Any, *_rest: Any) -> None:
+        plan = connection.connection.cursor()
+        plan.execute(f"EXPLAIN QUERY PLAN {statement}", values)
+        steps.extend(step for *_, step in plan.fetchall())
+
+    store.put(EVERY_KIND)
+    steps.clear()
+    outbox.oldest(10)
+    assert len(steps) > len(EVERY_KIND)
+    assert [step for step in steps if step.startswith("SCAN") and step != "SCAN outbox"] == []
