@@ -100,7 +100,7 @@ class Recorder:
 
     def keep_trained(self, site: str, reply: TrainReply, bytes_up: int) -> None:
         """Write that a site's update has come."""
-        self._change_site_round(
+        part = self._change_part(
             site,
             state=SiteRoundState.TRAINED,
             train_received_at=utc_now(),
@@ -108,42 +108,52 @@ class Recorder:
             num_examples=reply.num_examples,
             bytes_up=bytes_up,
         )
-        self._put(self._metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
+        self._put(part, self._metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
 
     def keep_drifts(self, drifts: Mapping[str, Drift]) -> None:
         """Write how far each site's update went, and how far in the direction of all."""
-        for site, drift in drifts.items():
-            self._change_site_round(site, update_norm=drift.norm, update_cosine=drift.cosine)
+        self._put(
+            *(
+                self._change_part(site, update_norm=drift.norm, update_cosine=drift.cosine)
+                for site, drift in drifts.items()
+            )
+        )
 
     def start_evaluation(self, sites: Sequence[str], bytes_down: int) -> None:
         """Write that these sites were sent the new model to evaluate."""
         now = utc_now()
-        for site in sites:
-            total = self._site_rounds[site].bytes_down + bytes_down
-            self._change_site_round(
-                site, state=SiteRoundState.EVALUATING, evaluate_sent_at=now, bytes_down=total
+        self._put(
+            *(
+                self._change_part(
+                    site,
+                    state=SiteRoundState.EVALUATING,
+                    evaluate_sent_at=now,
+                    bytes_down=self._site_rounds[site].bytes_down + bytes_down,
+                )
+                for site in sites
             )
+        )
 
     def keep_evaluated(self, site: str, reply: EvaluateReply, bytes_up: int) -> None:
         """Write that a site's counts have come, and the score they give for that site alone."""
-        self._change_site_round(
+        part = self._change_part(
             site,
             state=SiteRoundState.DONE,
             evaluate_received_at=utc_now(),
             evaluate_s=reply.evaluate_s,
             bytes_up=self._site_rounds[site].bytes_up + bytes_up,
         )
-        self._put(*self._score_metrics(site, score(reply.counts), reply.counts))
+        self._put(part, *self._score_metrics(site, score(reply.counts), reply.counts))
 
     def keep_failure(self, site: str, reason: str) -> None:
         """Write that a site's part of the round failed, and why."""
-        self._change_site_round(site, state=SiteRoundState.FAILED, reason=reason)
+        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
         text = f"Site '{site}' failed in round {self._round.round_no}: {reason}"
         self.keep_event("site_failed", text, site)
 
     def keep_no_answer(self, site: str) -> None:
         """Write that a site did not answer in time."""
-        self._change_site_round(site, state=SiteRoundState.LATE)
+        self._put(self._change_part(site, state=SiteRoundState.LATE))
         self.keep_event("site_late", f"Site '{site}' did not answer in round {self._round.round_no}.", site)
 
     def end_round(self, train_loss: float | None, pooled: Score, counts: EvalCounts) -> None:
@@ -171,9 +181,10 @@ class Recorder:
         """Return where each site of the current round is, in words."""
         return {site: str(row.state) for site, row in self._site_rounds.items()}
 
-    def _change_site_round(self, site: str, **changes: Any) -> None:
+    def _change_part(self, site: str, **changes: Any) -> SiteRoundRow:
+        """Change what is known of a site's part of the round, and return it to be written."""
         self._site_rounds[site] = replace(self._site_rounds[site], **changes)
-        self._put(self._site_rounds[site])
+        return self._site_rounds[site]
 
     def _score_metrics(self, site: str, result: Score, counts: EvalCounts) -> list[MetricRow]:
         sensitivities = result.sensitivities or (None,) * len(SENSITIVITIES)
