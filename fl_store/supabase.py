@@ -159,7 +159,8 @@ class SupabaseStore:
         try:
             return query.execute()
         except (httpx.HTTPError, RuntimeError) as error:  # RuntimeError: closed meanwhile
-            self._is_checked = False
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):  # it may come back another
+                self._is_checked = False
             raise StoreUnavailableError(
                 f"Supabase at {self.name} does not answer ({type(error).__name__})."
             ) from error

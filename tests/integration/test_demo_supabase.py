@@ -11,7 +11,7 @@ import pytest
 from fl_core.processes import find_free_port
 from fl_store.connect import open_local_store
 from fl_store.outbox import Outbox
-from fl_store.rows import MetricRow, Row, RunRow, RunState, UserRow
+from fl_store.rows import Metric, MetricRow, Row, RunRow, RunState, UserRow
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
 from tests.supabase_server import SupabaseServer
@@ -38,7 +38,7 @@ def test_demo_ends_with_the_same_rows_in_both_stores(tmp_path: Path, supabase: S
     for row_type in get_args(Row):
         assert project.get(row_type) == local.get(row_type)
     assert [run.state for run in project.get(RunRow)] == [RunState.FINISHED]
-    assert len(project.get(MetricRow)) == 2 * 3 * 11  # rounds, sites and the federation, metrics
+    assert len(project.get(MetricRow)) == 2 * 3 * len(Metric)  # rounds, sites and the federation
     assert [user.name for user in project.get(UserRow)] == ["demo"]
     assert Outbox(local).backlog().num_waiting == 0
     project.close()
@@ -56,5 +56,5 @@ def test_demo_with_a_dead_supabase_trains_all_the_same(tmp_path: Path, supabase:
     assert "Traceback" not in done.stderr
     local = open_local_store(tmp_path / "demo" / "home")
     assert [run.state for run in local.get(RunRow)] == [RunState.FINISHED]
-    assert Outbox(local).backlog().num_waiting >= 2 * 3 * 11
+    assert Outbox(local).backlog().num_waiting >= 2 * 3 * len(Metric)
     local.close()
