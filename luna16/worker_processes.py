@@ -87,6 +87,6 @@ class _Worker(Generic[ItemT, ResultT]):
 
 
 def _serve(work: Callable[[ItemT], ResultT], pipe: Connection) -> None:
-    with suppress(EOFError):  # the caller is gone
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the caller is gone
         while True:
             pipe.send(work(pipe.recv()))
