@@ -171,9 +171,7 @@ def test_locked_store_is_a_store_error(
     impatient.close()
 
 
-def test_store_that_another_program_has_locked_can_be_opened_and_read(
-    store: SqliteStore, path: Path
-) -> None:
+def test_store_that_another_program_has_locked_can_be_opened_and_read(store: SqliteStore, path: Path) -> None:
     store.put([EVENT])
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as locker:
         locker.execute("BEGIN IMMEDIATE")
