@@ -342,7 +342,7 @@ def test_a_taken_port_is_refused(workplace: Workplace) -> None:
     assert f"Cannot listen on 127.0.0.1:{workplace.fleet_port}" in line
 
 
-def test_a_truncated_scan_is_one_line_without_its_uid(workplace: Workplace, tmp_path: Path) -> None:
+def test_a_truncated_scan_is_told_without_its_uid_and_set_aside(workplace: Workplace, tmp_path: Path) -> None:
     import shutil
 
     damaged = tmp_path / "damaged"
@@ -352,10 +352,12 @@ def test_a_truncated_scan_is_one_line_without_its_uid(workplace: Workplace, tmp_
 
     site = workplace.start_site("north", 0, scans=damaged)
 
-    assert site.wait(60) == 2
-    (line,) = workplace.printed(site).strip().splitlines()
-    assert line.startswith("Site 'north': subset0")
-    assert raw.stem not in line
+    told = "its .raw file holds 1000 bytes"
+    assert is_eventually(lambda: told in workplace.printed(site), START_TIMEOUT_S)
+    assert is_eventually(lambda: "No coordinator" in workplace.printed(site))
+    assert raw.stem not in workplace.printed(site)
+    assert "Traceback" not in workplace.printed(site)
+    assert interrupt(site) == 130
 
 
 def test_the_demo_runs_to_its_end_with_and_without_monitor(workplace: Workplace) -> None:
