@@ -15,7 +15,7 @@ import pytest
 from fl_core.errors import UsageError
 from fl_server.cli import main
 from fl_server.runs_cli import find_run, write_whole
-from fl_store.rows import MetricRow, RunRow, RunState, utc_now
+from fl_store.rows import Metric, MetricRow, RunRow, RunState, utc_now
 from fl_store.sqlite import SqliteStore
 
 Run = Callable[..., int]
@@ -166,7 +166,7 @@ def test_csv_file_has_a_line_for_each_number(
     path = Path("run-1.csv").resolve()
     assert capsys.readouterr().out == f"{path}\n"
     lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    assert len(lines) == len(played.get(MetricRow)) == 2 * 4 * 11
+    assert len(lines) == len(played.get(MetricRow)) == 2 * 4 * len(Metric)
 
 
 def test_json_file_is_the_history(run: Run, played: SqliteStore) -> None:
