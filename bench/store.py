@@ -93,7 +93,7 @@ def rate(batches: list[list[Row]], seconds: float) -> str:
 
 def tabulate_waits(folder: Path, server: SupabaseServer, num_rounds: int) -> Table:
     """Measure how long the coordinator waits for the store at one put, and in a round at all its puts."""
-    figures = [f"{what} {figure}" for what in ("a put:", "a round:") for figure in ("p50", "p99", "max")]
+    figures = [f"{what}\n{figure}" for what in ("put", "round") for figure in ("p50", "p99", "max")]
     table = Table(
         "sites", "Supabase", "puts", *figures, title="Milliseconds that a round waits for the store"
     )
