@@ -10,13 +10,10 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fl_core.errors import ConfigError
 from luna16.config import (
-    DataConfig,
-    EvaluationConfig,
-    ModelConfig,
+    LearningConfig,
     PositiveInt,
     Settings,
     SettingsT,
-    TrainingConfig,
     check_settings,
     read_table,
 )
@@ -89,13 +86,8 @@ class ServerConfig(Settings):
         return self
 
 
-class TaskSettings(Settings):
+class TaskSettings(LearningConfig):
     """What a site must know to do its part of a round; sent with every task."""
-
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
 
 
 class RunConfig(TaskSettings):
@@ -107,11 +99,9 @@ class RunConfig(TaskSettings):
 
     @property
     def task(self) -> TaskSettings:
-        """The part that the sites are told; a schedule without a length lasts as long as the run."""
+        """The part that the sites are told."""
         parts = {name: getattr(self, name) for name in TaskSettings.model_fields}
-        rounds = self.training.schedule_rounds or self.federation.rounds
-        parts["training"] = self.training.model_copy(update={"schedule_rounds": rounds})
-        return TaskSettings(**parts)
+        return TaskSettings(**parts | {"training": self.training.spread_over(self.federation.rounds)})
 
 
 class SiteConfig(Settings):

@@ -68,11 +68,13 @@ class AugmentationConfig(Settings):
 class TrainingConfig(Settings):
     """One site's work in one round.
 
-    ``schedule_rounds`` says over how many rounds the learning rate falls; 0 means those of the run.
-    0 switches ``max_gradient_norm`` and ``proximal_mu`` off.
+    ``steps``, if not 0, ends the round after so many batches, whatever ``epochs`` says: so all sites take
+    equally many. ``schedule_rounds`` says over how many rounds the learning rate falls; 0 means those of the
+    run. 0 switches ``max_gradient_norm`` and ``proximal_mu`` off.
     """
 
     epochs: Annotated[int, Field(ge=1, le=100)] = 3
+    steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
     schedule: Literal["constant", "cosine", "step"] = "constant"
@@ -86,11 +88,49 @@ class TrainingConfig(Settings):
     augmentation: AugmentationConfig = AugmentationConfig()
     seed: Seed = 0
 
+    def spread_over(self, rounds: int) -> Self:
+        """Give the settings of a training of so many rounds: a schedule without a length lasts as long."""
+        return self.model_copy(update={"schedule_rounds": self.schedule_rounds or rounds})
+
 
 class EvaluationConfig(Settings):
     """How a model is scored on validation scans."""
 
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+
+
+class LearningConfig(Settings):
+    """All that decides what is learnt from given scans in one round."""
+
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+
+
+class CourseConfig(LearningConfig):
+    """A whole training, of so many rounds."""
+
+    rounds: PositiveInt = 20
+
+    def with_seed(self, seed: int) -> Self:
+        """Give the same course from other first weights and with other draws; the split stays."""
+        model = self.model.model_copy(update={"seed": seed})
+        training = self.training.model_copy(update={"seed": seed})
+        return self.model_copy(update={"model": model, "training": training})
+
+
+def read_course(path: Path | None) -> CourseConfig:
+    """Read from a run's file what concerns the learning; defaults without a file.
+
+    Raises FileNotFoundError if there is no such file, and ValueError, with one line, for a fault in it.
+    """
+    table = read_table(path) if path else {}
+    learning = {key: value for key, value in table.items() if key not in {"name", "server", "federation"}}
+    match table.get("federation"):
+        case {"rounds": rounds}:
+            learning["rounds"] = rounds
+    return check_settings(learning, CourseConfig, source=str(path))
 
 
 def read_table(path: Path) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     device: torch.device,
     on_step: Callable[[int, int], None] | None = None,
 ) -> TrainResult:
-    """Train ``model`` in place for ``config.epochs`` and report it.
+    """Train ``model`` in place for ``config.epochs``, or ``config.steps`` batches, and report it.
 
     Each epoch sees all positives and a fresh sample of negatives; the loss weighs both classes alike. The
     result depends only on the weights, the patches, ``config`` and ``round_no``. ``on_step`` is told
@@ -51,9 +51,8 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     started_s = time.perf_counter()
     random = np.random.default_rng([config.seed, round_no])
     generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-    epochs = [sample_epoch(train, config.negatives_per_positive, random) for _ in range(config.epochs)]
-    batches = [batch for epoch in epochs for batch in _cut(epoch, config.batch_size)]
-    class_weights = balance_classes(train.is_nodule[epochs[0]]).to(device)
+    first_epoch, batches = _draw_batches(train, config, random)
+    class_weights = balance_classes(train.is_nodule[first_epoch]).to(device)
     learning_rate = learning_rate_in_round(config, round_no)
     precision = select_precision(config.amp, device)
     _place(model.train(), config, device)
@@ -78,9 +77,9 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
         if on_step:
             on_step(step, len(batches))
     return TrainResult(
-        num_examples=len(epochs[0]),
+        num_examples=len(first_epoch),
         num_steps=len(batches),
-        loss=loss_sum / sum(map(len, epochs)),
+        loss=loss_sum / sum(map(len, batches)),
         seconds=time.perf_counter() - started_s,
     )
 
@@ -138,6 +137,24 @@ def _change_gradients(model: torch.nn.Module, received: list[Tensor], config: Tr
         add_proximal_gradient(model, received, config.proximal_mu)
     if config.max_gradient_norm:
         clip_grad_norm_(model.parameters(), config.max_gradient_norm)
+
+
+def count_steps(train: PatchSet, config: TrainingConfig) -> int:
+    """Give the number of batches of a round, if it lasts for ``config.epochs``."""
+    num_examples = len(sample_epoch(train, config.negatives_per_positive, np.random.default_rng(0)))
+    return config.epochs * math.ceil(num_examples / config.batch_size)
+
+
+def _draw_batches(
+    train: PatchSet, config: TrainingConfig, random: np.random.Generator
+) -> tuple[IndexArray, list[IndexArray]]:
+    """Draw the first epoch, and the batches of all epochs, one after the other, that the round has."""
+    first = sample_epoch(train, config.negatives_per_positive, random)
+    batches = _cut(first, config.batch_size)
+    num_steps = config.steps or config.epochs * len(batches)
+    while len(batches) < num_steps:
+        batches += _cut(sample_epoch(train, config.negatives_per_positive, random), config.batch_size)
+    return first, batches[:num_steps]
 
 
 def _cut(indices: IndexArray, batch_size: int) -> list[IndexArray]:

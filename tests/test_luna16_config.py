@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from luna16.config import DataConfig, ModelConfig, Settings, TrainingConfig, check_settings, read_table
+from luna16.config import (
+    CourseConfig,
+    DataConfig,
+    ModelConfig,
+    Settings,
+    TrainingConfig,
+    check_settings,
+    read_course,
+    read_table,
+)
 
 
 class RunConfig(Settings):
@@ -82,3 +91,31 @@ def test_file_that_is_not_toml(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match=r"run.toml: not valid TOML"):
         read_table(path)
+
+
+def test_course_takes_the_rounds_of_the_federation(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text('name = "a"\n[federation]\nrounds = 7\nmin_sites = 3\n[training]\nepochs = 2\n')
+    course = read_course(path)
+    assert (course.rounds, course.training.epochs) == (7, 2)
+
+
+def test_course_without_a_file_has_the_defaults() -> None:
+    assert read_course(None) == CourseConfig()
+
+
+def test_fault_in_a_courses_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    path.write_text("[federation]\nrounds = 0\n")
+    with pytest.raises(ValueError, match=r"run\.toml: rounds is 0, expected greater than or equal to 1"):
+        read_course(path)
+
+
+def test_seed_of_a_course_changes_weights_and_draws_but_not_the_split() -> None:
+    course = CourseConfig().with_seed(3)
+    assert (course.model.seed, course.training.seed, course.data.split_seed) == (3, 3, 0)
+
+
+def test_schedule_without_a_length_lasts_as_long_as_the_training() -> None:
+    assert TrainingConfig().spread_over(9).schedule_rounds == 9
+    assert TrainingConfig(schedule_rounds=4).spread_over(9).schedule_rounds == 4

@@ -16,6 +16,7 @@ from luna16.training import (
     add_proximal_gradient,
     balance_classes,
     balanced_loss,
+    count_steps,
     learning_rate_in_round,
     train_locally,
 )
@@ -80,6 +81,21 @@ class RowRecorder(torch.nn.Module):
         config = TrainingConfig(epochs=2, negatives_per_positive=5, augmentation=UNCHANGED)
         train_locally(model, numbered, data, config, round_no=round_no, device=CPU)
         return [set(model.rows[:24]), set(model.rows[24:])]
+
+
+def test_round_of_so_many_steps_takes_them_over_epochs_if_it_must() -> None:
+    # 8 positives and 24 negatives are 4 batches of 8 an epoch
+    for steps in (1, 4, 10):
+        assert train(build_model(ModelConfig()), steps=steps, epochs=3).num_steps == steps
+
+
+def test_steps_of_an_epoch_are_those_of_epochs() -> None:
+    assert torch.equal(weights_after(1, steps=8), weights_after(1, epochs=2))
+
+
+def test_steps_of_a_round_are_known_beforehand() -> None:
+    config = TrainingConfig(epochs=3, batch_size=8)
+    assert count_steps(make_patch_set(), config) == train(build_model(ModelConfig()), epochs=3).num_steps
 
 
 def test_every_epoch_and_round_has_all_positives_and_other_negatives() -> None:
