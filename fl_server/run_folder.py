@@ -3,19 +3,16 @@
 Models are safetensors with a JSON beside them; nothing is ever unpickled.
 """
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from fl_core.config import TaskSettings
 from fl_store.rows import CheckpointRow, utc_now
+from luna16.checkpoint import save_weights, write_json
 from luna16.counts import Score
 
 Weights = Mapping[str, torch.Tensor]
@@ -46,42 +43,21 @@ class RunFolder:
 
     def keep_history(self, history: dict[str, Any]) -> None:
         """Write the history so far."""
-        _write_json(self.path / "history.json", history)
+        write_json(self.path / "history.json", history)
 
     def _write_model(self, kind: str, weights: Weights, round_no: int, result: Score) -> CheckpointRow:
         path = self.path / f"{kind}.safetensors"
-        partial = path.with_suffix(".partial")
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
         row = CheckpointRow(
             run_id=self._run_id,
             kind=kind,
             round_no=round_no,
             file_name=path.name,
-            sha256=_sha256(partial),
-            num_bytes=partial.stat().st_size,
+            sha256=save_weights(path, weights),
+            num_bytes=path.stat().st_size,
             cpm=result.cpm,
             auc=result.auc,
             written_at=utc_now(),
         )
-        _give_name(partial, path)
         about = {**asdict(row), "written_at": row.written_at.isoformat(), "settings": self._settings}
-        _write_json(path.with_suffix(".json"), about)
+        write_json(path.with_suffix(".json"), about)
         return row
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    _give_name(partial, path)
-
-
-def _give_name(partial: Path, path: Path) -> None:
-    """Give a complete file its name, once its bytes are on disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

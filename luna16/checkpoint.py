@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from luna16.config import DataConfig, ModelConfig, check_settings
@@ -23,6 +25,22 @@ class Checkpoint:
     data: DataConfig
 
 
+def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
+    """Write weights as a .safetensors file, whole or not at all, and give its sha256."""
+    partial = path.with_suffix(".partial")
+    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
+    sha256 = _sha256(partial)
+    _give_name(partial, path)
+    return sha256
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    _give_name(partial, path)
+
+
 def load_checkpoint(path: Path) -> Checkpoint:
     """Build the network of a .safetensors file; nothing is unpickled.
 
@@ -31,7 +49,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise FileNotFoundError(f"No model file {path}.")
-    about = _read_about(path)
+    about = read_about(path)
     source = path.with_suffix(".json").name
     settings = about["settings"]
     model_config = check_settings(settings.get("model", {}), ModelConfig, source=source)
@@ -41,7 +59,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return Checkpoint(model, data_config)
 
 
-def _read_about(path: Path) -> dict[str, Any]:
+def read_about(path: Path) -> dict[str, Any]:
+    """Read the JSON beside a model file; FileNotFoundError or ValueError as in ``load_checkpoint``."""
     about_path = path.with_suffix(".json")
     if not about_path.is_file():
         raise FileNotFoundError(
@@ -85,3 +104,10 @@ def _check_shapes(path: Path, weights: dict[str, Tensor], expected: dict[str, Te
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _give_name(partial: Path, path: Path) -> None:
+    """Give a complete file its name, once its bytes are on disk."""
+    with partial.open("rb") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)
