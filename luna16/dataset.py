@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +21,22 @@ BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int64]
 
 
+class PatchRows(Protocol):
+    """Patches that are read by their rows, as those of an int16 array of shape (N, D, H, W)."""
+
+    def __getitem__(self, rows: IndexArray, /) -> Int16Array:
+        """Give the patches of these rows."""
+
+
 @dataclass(frozen=True, eq=False)
 class PatchSet:
     """The patches of some scans, and what the FROC of these scans needs.
 
-    ``patches_hu`` is int16 of shape (N, D, H, W), usually mapped from disk; row i shows ``candidates[i]``.
+    ``patches_hu`` are usually mapped from disk; row i shows ``candidates[i]``.
     ``series_uids`` names all scans, also those without a candidate or nodule.
     """
 
-    patches_hu: Int16Array = field(repr=False)
+    patches_hu: PatchRows = field(repr=False)
     candidates: tuple[Candidate, ...] = field(repr=False)
     series_uids: tuple[str, ...] = field(repr=False)
     nodules: tuple[Nodule, ...] = field(repr=False)
@@ -64,12 +72,14 @@ class PatchSet:
 class Shard:
     """What one site trains on and what it validates with; no scan is in both.
 
-    ``set_aside`` says of each scan that cannot be used why, and names it by its place.
+    ``set_aside`` says of each scan that cannot be used why, and names it by its place. ``key`` changes with
+    the data and with how they are divided and cut.
     """
 
     train: PatchSet
     validation: PatchSet
     set_aside: tuple[str, ...] = ()
+    key: str = ""
 
 
 def load_shard(
@@ -90,7 +100,7 @@ def load_shard(
     prepared = prepare_patches(plan, cache_dir, on_progress=on_progress)
     train, validation = _divide(plan, prepared)
     _check_trainable(train)
-    return Shard(train, validation, tuple(prepared.set_aside.values()))
+    return Shard(train, validation, tuple(prepared.set_aside.values()), key=prepared.folder.name)
 
 
 def sample_epoch(train: PatchSet, negatives_per_positive: float, random: np.random.Generator) -> IndexArray:
