@@ -14,6 +14,7 @@ from luna16.evaluate_cli import evaluate_command
 from luna16.prepare_cli import prepare
 from luna16.shard_cli import shard
 from luna16.terminal import VerboseOption, logger, open_progress
+from luna16.train_cli import train
 from luna16.verify_cli import verify_command
 
 EXIT_USAGE = 2
@@ -34,6 +35,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command("evaluate")(evaluate_command)
 app.command()(prepare)
 app.command()(shard)
+app.command()(train)
 app.command("verify")(verify_command)
 
 

@@ -1,17 +1,12 @@
 """``luna16 prepare``: cut the patches of a data set before anything trains on them."""
 
-import contextlib
 import json
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
-from rich.console import Console
 
-from luna16.terminal import VerboseOption, logger, open_progress
+from luna16.terminal import VerboseOption, check_out, open_progress, show_log
 
 if TYPE_CHECKING:  # SimpleITK takes a while to import, and most commands need none
     from luna16.prepare import PreparedPatches
@@ -44,11 +39,10 @@ def prepare(
     from luna16.patch_plan import plan_patches
     from luna16.prepare import prepare_patches
 
-    if out.resolve().is_relative_to(root.resolve()):
-        raise click.UsageError(f"OUT {out} lies in the data folder, which is not changed. Name another.")
+    check_out(out, root)
     settings = read_table(config).get("data", {}) if config else {}
     plan = plan_patches(root, check_settings(settings, DataConfig, source=str(config)), subset)
-    with open_progress() as progress, _show_log(progress.console):
+    with open_progress() as progress, show_log(progress.console):
         bar = progress.add_task("Cutting patches", total=len(plan.files))
         prepared = prepare_patches(
             plan, out, num_jobs=jobs, on_progress=lambda done, _: progress.update(bar, completed=done)
@@ -78,23 +72,3 @@ def _describe(prepared: "PreparedPatches") -> dict[str, Any]:
         "num_bytes": prepared.patches_hu.nbytes,
         "set_aside": list(prepared.set_aside.values()),
     }
-
-
-@contextlib.contextmanager
-def _show_log(console: Console) -> Iterator[None]:
-    """Print our log lines above the progress bar."""
-    handler = _LinePrinter(console)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-
-
-class _LinePrinter(logging.Handler):
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)

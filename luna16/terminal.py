@@ -1,8 +1,12 @@
 """What the commands of ``luna16`` have in common: the option --verbose and the progress bar."""
 
+import contextlib
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,3 +29,29 @@ def open_progress() -> Progress:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+
+
+def check_out(out: Path, root: Path) -> None:
+    """Raise a usage error if ``out`` lies in the data folder ``root``, in which nothing is changed."""
+    if out.resolve().is_relative_to(root.resolve()):
+        raise click.UsageError(f"OUT {out} lies in the data folder, which is not changed. Name another.")
+
+
+@contextlib.contextmanager
+def show_log(console: Console) -> Iterator[None]:
+    """Print our log lines above the progress bar."""
+    handler = _LinePrinter(console)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _LinePrinter(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
