@@ -85,12 +85,17 @@ def draw_weights(series_uid: str, seed: int, num_replicates: int) -> npt.NDArray
     return np.random.default_rng(list(digest)).poisson(1.0, num_replicates)
 
 
+def score_replicates(replicates: Replicates) -> list[Score]:
+    """Give the scores of each replicate; one without a nodule, say, has no CPM."""
+    return [_score_replicate(replicates, row) for row in range(len(replicates.num_scans))]
+
+
 def find_intervals(replicates: Replicates, *, confidence: float = 0.95) -> Intervals:
     """Give the percentile intervals of the pooled scores (Efron and Tibshirani 1993, chapter 13).
 
     Replicates in which a score is not defined are left out of its interval.
     """
-    scores = [_score_replicate(replicates, row) for row in range(len(replicates.num_scans))]
+    scores = score_replicates(replicates)
     tails = (1 - confidence) / 2, (1 + confidence) / 2
 
     def find(value_of: Callable[[Score], float | None]) -> Interval | None:

@@ -1,0 +1,111 @@
+"""``luna16 compare``: central, federated and single-site training side by side."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from luna16.course_cli import (
+    ConfigOption,
+    DeviceOption,
+    RootArgument,
+    RoundsOption,
+    choose_course,
+    load_shards,
+)
+from luna16.terminal import VerboseOption, check_out, open_progress, show_log
+
+if TYPE_CHECKING:  # torch takes a while to import, and most commands need none
+    from luna16.comparison import Comparison, ModelTask
+    from luna16.comparison_report import ComparisonReport
+
+LOOK_EVERY_S = 1.0
+FEWEST_SITES = 2
+
+
+def compare(
+    root: RootArgument,
+    out: Annotated[Path, typer.Option(help="Folder of the results, the models and the cut patches.")] = Path(
+        "comparison"
+    ),
+    config: ConfigOption = None,
+    rounds: RoundsOption = None,
+    seeds: Annotated[int, typer.Option(min=1, max=100, help="Repetitions of each training.")] = 3,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Models to train at once. (default: one a core, or one on a GPU)"),
+    ] = None,
+    device: DeviceOption = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Train on all scans, by federation and at each site of ROOT alone, and say who gains.
+
+    Sites are the subset folders of ROOT, or the shards in it. All models take the same number of steps and
+    are tested on the validation scans of all sites. It goes on where it was stopped.
+    """
+    from luna16.checkpoint import write_json
+    from luna16.comparison import Comparison
+    from luna16.comparison_page import make_page
+    from luna16.comparison_view import describe_test, draw_arms, list_sentences
+    from luna16.local_sites import find_sites
+    from luna16.model import select_device
+
+    check_out(out, root)
+    sites = find_sites(root)
+    if len(sites) < FEWEST_SITES:
+        raise click.UsageError(f"{root} holds one site, expected 2 or more. Deal it out with luna16 shard.")
+    course = choose_course(config, rounds)
+    report = _compare(Comparison(tuple(sites), course, seeds, out, select_device(device)), jobs)
+    write_json(out / "comparison.json", report.to_json())
+    (out / "comparison.html").write_text(make_page(report), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        console = Console(markup=False, emoji=False, highlight=False)
+        console.print(f"{describe_test(report)}.\n", draw_arms(report), sep="\n")
+        for sentence in list_sentences(report):
+            console.print(f"\n{sentence}")
+    typer.echo(f"\nThe same with a figure: {out / 'comparison.html'}", err=True)
+
+
+def _compare(comparison: "Comparison", jobs: int | None) -> "ComparisonReport":
+    from luna16.comparison import equalize_steps, plan_models, train_models
+    from luna16.comparison_report import make_comparison_report
+
+    with open_progress() as progress, show_log(progress.console):
+        shards = load_shards(comparison.sites, comparison.folder, comparison.config.data, progress)
+        comparison = replace(comparison, config=equalize_steps(comparison.config, shards))
+        tasks = plan_models(comparison, shards)
+        with _show_rounds(tasks, progress):
+            scores = train_models(tasks, shards, num_jobs=jobs)
+    return make_comparison_report(scores, shards, comparison.config)
+
+
+@contextlib.contextmanager
+def _show_rounds(tasks: "Sequence[ModelTask]", progress: Progress) -> Iterator[None]:
+    """Show how many rounds the training processes have done, of all models together."""
+    is_over = threading.Event()
+    bar = progress.add_task(
+        f"Training rounds of {len(tasks)} models", total=sum(task.config.rounds for task in tasks)
+    )
+
+    def look() -> None:
+        while not is_over.wait(LOOK_EVERY_S):
+            progress.update(bar, completed=sum(task.count_rounds() for task in tasks))
+
+    watcher = threading.Thread(target=look, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
