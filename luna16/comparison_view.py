@@ -5,8 +5,9 @@ from collections.abc import Iterator, Mapping
 from rich import box
 from rich.table import Table
 
+from luna16.bootstrap import FEWEST_SCANS
 from luna16.comparison import ALONE, CENTRAL, FEDERATED, Arm
-from luna16.comparison_report import MIN_TEST_SCANS, ComparisonReport, Gain, Spread, Verdict
+from luna16.comparison_report import ComparisonReport, Gain, Spread, Verdict
 
 
 def draw_arms(report: ComparisonReport) -> Table:
@@ -42,7 +43,7 @@ def describe_gain(gain: Gain) -> str:
         return f"For '{gain.site}' nothing can be told: {test} give no CPM."
     cpms = f"the federated model has a CPM of {gain.federated:.3f}, its own model {gain.alone:.3f}"
     if gain.interval is None:
-        few = f"which may be chance with fewer than {MIN_TEST_SCANS} scans"
+        few = f"which may be chance with fewer than {FEWEST_SCANS} scans"
         return f"For '{gain.site}' nothing can be told yet: on {test} {cpms}, {few}."
     low, high = gain.interval
     numbers = f"on {test} {cpms} ({gain.difference:+.3f}, 95 % interval {low:+.3f} to {high:+.3f})"
@@ -57,9 +58,9 @@ def _describe_federated(cpms: Mapping[Arm, Spread]) -> Iterator[str]:
         return
     central, federated = cpms[Arm(CENTRAL)].mean, cpms[Arm(FEDERATED)].mean
     best, name = max((cpm.mean, arm.site) for arm, cpm in cpms.items() if arm.kind == ALONE)
-    share = f"{federated / central:.0%} of " if central else "beside "
+    share = f"{100 * federated / central:.0f} % of " if central else "beside "
     more = "more than any site reaches alone" if federated > best else "not more than the best site alone"
     yield (
         f"On all test scans the federated model has a CPM of {federated:.3f}: {share}the central model's "
-        f"{central:.3f}, and {more} ('{name}', {best:.3f})."
+        f"{central:.3f}, and {more} (at best '{name}', {best:.3f})."
     )

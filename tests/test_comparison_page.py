@@ -5,7 +5,7 @@ import re
 import pytest
 
 from luna16.comparison import ALONE, Arm
-from luna16.comparison_page import draw_figure, make_page
+from luna16.comparison_page import draw_at_each_site, draw_on_all_scans, make_page
 from luna16.comparison_report import ComparisonReport, Gain, make_comparison_report
 from tests.test_comparison_report import CONFIG, SCORES, SHARDS
 
@@ -31,17 +31,23 @@ def test_name_of_a_site_is_text(report: ComparisonReport) -> None:
     assert name not in make_page(replace(report, gains=gains, arms=arms))
 
 
-def test_figure_shows_each_model_on_all_scans_and_at_its_sites(report: ComparisonReport) -> None:
-    figure = draw_figure(report)
-    shown = {(trace.name, trace.xaxis, place) for trace in figure.data for place in trace.x}
-    assert ("a site alone", "x", "east alone") in shown
-    assert ("a site alone", "x2", "east") in shown
-    assert ("federated", "x2", "north") in shown
-    assert sum(trace.showlegend for trace in figure.data) == 3
+def test_figure_of_all_scans_shows_every_model_and_seed(report: ComparisonReport) -> None:
+    figure = draw_on_all_scans(report)
+    assert {place for trace in figure.data for place in trace.x} == {each.arm.name for each in report.arms}
+    assert sum(len(trace.y) for trace in figure.data) == 4 * (2 + 1)  # two seeds and their mean
+
+
+def test_figure_of_sites_shows_the_models_that_each_can_choose_from(report: ComparisonReport) -> None:
+    figure = draw_at_each_site(report)
+    shown = {
+        (trace.name, place): y for trace in figure.data for place, y in zip(trace.x, trace.y, strict=True)
+    }
+    kinds = ("central", "federated", "a site alone")
+    assert set(shown) == {(kind, site) for kind in kinds for site in ("east", "north")}
+    assert [trace.name for trace in figure.data if trace.showlegend] == list(kinds)
 
 
 def test_axes_have_names_and_units(report: ComparisonReport) -> None:
-    layout = draw_figure(report).layout
-    assert layout.yaxis.title.text == "CPM, mean sensitivity (0 to 1)"
-    assert layout.xaxis.title.text
-    assert layout.xaxis2.title.text
+    for figure, of in ((draw_on_all_scans(report), "Model"), (draw_at_each_site(report), "Site")):
+        assert figure.layout.yaxis.title.text == "CPM, mean sensitivity (0 to 1)"
+        assert figure.layout.xaxis.title.text == of

@@ -42,8 +42,8 @@ def test_sentence_says_what_the_numbers_allow(changes: dict[str, object], words:
 def test_federated_model_is_put_beside_the_others() -> None:
     first, *gains = list_sentences(make_comparison_report(SCORES, SHARDS, CONFIG))
     assert first == (
-        "On all test scans the federated model has a CPM of 0.950: 100% of the central model's 0.950, and "
-        "more than any site reaches alone ('east', 0.500)."
+        "On all test scans the federated model has a CPM of 0.950: 100 % of the central model's 0.950, and "
+        "more than any site reaches alone (at best 'east', 0.500)."
     )
     assert len(gains) == 2
 
