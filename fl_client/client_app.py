@@ -9,6 +9,9 @@ from flwr.clientapp import ClientApp
 
 from fl_client.site import Site
 from fl_core import messages
+from luna16.bootstrap import draw_replicates
+from luna16.diameters import count_bands
+from luna16.scan_scores import count_scans
 
 OnRefusal = Callable[[str], None]
 
@@ -51,8 +54,13 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
         content = message.content
         weights = messages.unpack_weights(content)
         started_s = time.perf_counter()
-        counts = site.evaluate(weights, messages.unpack_settings(content), messages.unpack_round_no(content))
-        reply = messages.EvaluateReply(counts, time.perf_counter() - started_s)
+        scans = site.evaluate(weights, messages.unpack_settings(content), messages.unpack_round_no(content))
+        reply = messages.EvaluateReply(
+            counts=count_scans(scans),
+            bands=count_bands(scans),
+            replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
+            evaluate_s=time.perf_counter() - started_s,
+        )
         return Message(messages.pack_evaluate_reply(reply), reply_to=message)
 
     return app

@@ -8,10 +8,10 @@ from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
 from luna16.config import DataConfig, ModelConfig
-from luna16.counts import EvalCounts, score
 from luna16.dataset import Shard, load_shard
-from luna16.evaluation import evaluate
+from luna16.evaluation import group_by_scan, predict_logits
 from luna16.model import build_model, select_device
+from luna16.scan_scores import ScanScores, score_exactly
 from luna16.training import TrainResult, train_locally
 
 
@@ -57,21 +57,22 @@ class Site:
         self._display.rest()
         return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, result
 
-    def evaluate(self, weights: Weights, settings: TaskSettings, round_no: int) -> EvalCounts:
-        """Score ``weights`` on the validation scans."""
+    def evaluate(self, weights: Weights, settings: TaskSettings, round_no: int) -> list[ScanScores]:
+        """Score ``weights`` on each validation scan."""
         shard = self.prepare(settings.data)
         model = self._load_model(settings.model, weights)
         on_step = self._display.show(f"round {round_no}: evaluating")
-        counts = evaluate(
+        logits = predict_logits(
             model, shard.validation, settings.data, settings.evaluation, device=self._device, on_step=on_step
         )
-        own = score(counts)
+        scans = group_by_scan(logits, shard.validation)
+        own = score_exactly(scans)
         self._display.say(
-            f"round {round_no}  evaluated on {counts.num_scans} scans, "
+            f"round {round_no}  evaluated on {len(scans)} scans, "
             f"AUC here {_show(own.auc)}, CPM here {_show(own.cpm)}"
         )
         self._display.rest()
-        return counts
+        return scans
 
     def _load_shard(self, config: DataConfig) -> Shard:
         on_progress = self._display.show("reading scans")

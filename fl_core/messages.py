@@ -6,7 +6,6 @@ the 45 tensors of the default model cost seconds a round.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +18,16 @@ from safetensors.numpy import load, save
 
 from fl_core.config import TaskSettings, parse_settings
 from fl_core.errors import MessageError
-from luna16.counts import NUM_SCORE_BINS, EvalCounts, IntArray
+from fl_core.numbers import (
+    Number,
+    list_counts,
+    read_bands,
+    read_count,
+    read_counts,
+    read_number,
+    read_replicates,
+)
+from luna16.counts import BandCounts, EvalCounts, Replicates
 
 JOIN = "query.join"
 PREPARE = "query.prepare"
@@ -30,13 +38,16 @@ WEIGHTS = "safetensors"
 CONFIG = "config"
 METRICS = "metrics"
 NUM_EXAMPLES = "num-examples"
+WITH_INTERVALS = "with-intervals"
+REPLICATES = "replicates"
 
 MAX_REASON_LENGTH = 300
 
 Weights = Mapping[str, npt.NDArray[Any]]
 """A model's weights by the name of the tensor."""
 
-Number = int | float | list[int] | list[float]
+DAMAGED = (KeyError, TypeError, ValueError, SafetensorError)
+"""What is raised over arrays that are missing or in another form."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +79,12 @@ class TrainReply:
 
 @dataclass(frozen=True)
 class EvaluateReply:
-    """A site's additive counts, and the seconds they took."""
+    """A site's additive counts, also by diameter, and the seconds they took; replicates if asked for."""
 
     counts: EvalCounts
+    bands: BandCounts
     evaluate_s: float
+    replicates: Replicates | None = None
 
 
 def pack_weights(weights: Weights) -> ArrayRecord:
@@ -83,9 +96,13 @@ def pack_weights(weights: Weights) -> ArrayRecord:
 def unpack_weights(content: RecordDict) -> dict[str, npt.NDArray[Any]]:
     """Return the model in a message; MessageError if there is none or it is damaged."""
     try:
-        return load(content.array_records[ARRAYS][WEIGHTS].numpy().tobytes())
-    except (KeyError, TypeError, ValueError, SafetensorError) as error:  # missing, or in another form
+        return _unpack_arrays(content, ARRAYS)
+    except DAMAGED as error:
         raise MessageError("The message holds no whole model.") from error
+
+
+def _unpack_arrays(content: RecordDict, key: str) -> dict[str, npt.NDArray[Any]]:
+    return load(content.array_records[key][WEIGHTS].numpy().tobytes())
 
 
 def pack_settings(settings: TaskSettings) -> ConfigRecord:
@@ -100,6 +117,16 @@ def unpack_settings(content: RecordDict) -> TaskSettings:
     except ValueError as error:
         raise MessageError("The coordinator's task has settings that are not JSON.") from error
     return parse_settings(table, TaskSettings, source="the coordinator's task")
+
+
+def ask_for_intervals(config: ConfigRecord) -> None:
+    """Let the sites send what confidence intervals are made of, too."""
+    config[WITH_INTERVALS] = True
+
+
+def wants_intervals(content: RecordDict) -> bool:
+    """Say whether the coordinator asks for what confidence intervals are made of."""
+    return _find(content.config_records, CONFIG, WITH_INTERVALS) is True
 
 
 def unpack_round_no(content: RecordDict) -> int:
@@ -148,9 +175,10 @@ def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
 
 def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
     """Return how much data a site says it has."""
+    numbers = _numbers(content)
     return PrepareReply(
-        num_train_scans=_count(content, "num_train_scans"),
-        num_validation_scans=_count(content, "num_validation_scans"),
+        num_train_scans=read_count(numbers, "num_train_scans"),
+        num_validation_scans=read_count(numbers, "num_validation_scans"),
     )
 
 
@@ -166,37 +194,41 @@ def pack_train_reply(reply: TrainReply) -> RecordDict:
 
 def unpack_train_reply(content: RecordDict) -> TrainReply:
     """Return a site's update; MessageError if a part is missing."""
+    numbers = _numbers(content)
     return TrainReply(
         weights=unpack_weights(content),
-        num_examples=_count(content, NUM_EXAMPLES),
-        loss=_number(content, "loss"),
-        train_s=_number(content, "train_s"),
+        num_examples=read_count(numbers, NUM_EXAMPLES),
+        loss=read_number(numbers, "loss"),
+        train_s=read_number(numbers, "train_s"),
     )
 
 
 def pack_evaluate_reply(reply: EvaluateReply) -> RecordDict:
-    """Pack a site's counts: one number or one list of numbers for each field."""
-    metrics: dict[str, Number] = {"evaluate_s": reply.evaluate_s}
-    for name, value in vars(reply.counts).items():
-        metrics[name] = value.tolist() if isinstance(value, np.ndarray) else value
-    return RecordDict({METRICS: MetricRecord(metrics)})
+    """Pack a site's counts, and its replicates if there are any."""
+    numbers = {"evaluate_s": reply.evaluate_s} | list_counts(reply.counts, reply.bands)
+    content = RecordDict({METRICS: MetricRecord(numbers)})
+    if reply.replicates:
+        content[REPLICATES] = pack_weights(vars(reply.replicates))
+    return content
 
 
 def unpack_evaluate_reply(content: RecordDict) -> EvaluateReply:
     """Return a site's counts; MessageError if one is missing, negative, not finite or impossible."""
-    counts = EvalCounts(
-        num_scans=_count(content, "num_scans"),
-        num_nodules=_count(content, "num_nodules"),
-        positive_loss_sum=_number(content, "positive_loss_sum"),
-        negative_loss_sum=_number(content, "negative_loss_sum"),
-        positives=_bins(content, "positives"),
-        negatives=_bins(content, "negatives"),
-        nodules_hit=_bins(content, "nodules_hit"),
-        false_positives=_bins(content, "false_positives"),
+    numbers = _numbers(content)
+    counts = read_counts(numbers)
+    return EvaluateReply(
+        counts=counts,
+        bands=read_bands(numbers, counts),
+        evaluate_s=read_number(numbers, "evaluate_s"),
+        replicates=_unpack_replicates(content) if REPLICATES in content.array_records else None,
     )
-    if (num_hit := int(counts.nodules_hit.sum())) > counts.num_nodules:
-        raise MessageError(f"The message says {num_hit} nodules were hit of {counts.num_nodules}.")
-    return EvaluateReply(counts=counts, evaluate_s=_number(content, "evaluate_s"))
+
+
+def _unpack_replicates(content: RecordDict) -> Replicates:
+    try:
+        return read_replicates(_unpack_arrays(content, REPLICATES))
+    except DAMAGED as error:
+        raise MessageError("The message's replicates are damaged.") from error
 
 
 def count_bytes(content: RecordDict) -> int:
@@ -216,33 +248,13 @@ def _find(records: Mapping[str, Mapping[str, Any]], key: str, name: str) -> Any:
     return records[key].get(name) if key in records else None
 
 
+def _numbers(content: RecordDict) -> Mapping[str, Any]:
+    """Return the numbers of a message; none if it has no record of them."""
+    return content.metric_records.get(METRICS, {})
+
+
 def _word(content: RecordDict, name: str) -> str:
     value = _find(content.config_records, CONFIG, name)
     if not isinstance(value, str):
         raise MessageError(f"The message holds no text '{name}'.")
     return value
-
-
-def _number(content: RecordDict, name: str) -> float:
-    value = _find(content.metric_records, METRICS, name)
-    if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise MessageError(f"The message says {name} is {_show(value)}, expected a finite number from 0.")
-    return float(value)
-
-
-def _count(content: RecordDict, name: str) -> int:
-    value = _number(content, name)
-    if value != int(value):
-        raise MessageError(f"The message says {name} is {value}, expected a whole number from 0.")
-    return int(value)
-
-
-def _bins(content: RecordDict, name: str) -> IntArray:
-    value = np.asarray(_find(content.metric_records, METRICS, name))
-    if value.shape != (NUM_SCORE_BINS,) or value.dtype != np.int64 or value.min() < 0:
-        raise MessageError(f"The message's {name} is not {NUM_SCORE_BINS} counts from 0.")
-    return value
-
-
-def _show(value: object) -> str:
-    return "missing" if value is None else "a list" if isinstance(value, list) else repr(value)

@@ -162,12 +162,20 @@ def _figure(
     is_less_better: bool,
 ) -> KeyFigure:
     value = now[metric].value if metric in now else None
+    of_round += _interval_text(now.get(metric))
     earlier = before[metric].value if metric in before else None
     if value is None or earlier is None:
         return KeyFigure(label, number_text(value), of_round, change="", tone="calm")
     change = round(value - earlier, 3)
     tone = "calm" if change == 0 else "good" if (change < 0) == is_less_better else "bad"
     return KeyFigure(label, number_text(value), of_round, change=_signed(change), tone=tone)
+
+
+def _interval_text(row: MetricRow | None) -> str:
+    """Say how sure a number is, if that is known; it is of the last round alone."""
+    if row is None or row.interval_low is None or row.interval_high is None:
+        return ""
+    return f", 95 % interval {row.interval_low:.3f} to {row.interval_high:.3f}"
 
 
 def _signed(value: float) -> str:

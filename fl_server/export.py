@@ -15,6 +15,8 @@ CSV_COLUMNS = (
     "site",
     "metric",
     "value",
+    "interval_low",
+    "interval_high",
     "not_finite",
     "num_examples",
     "recorded_at",
@@ -26,7 +28,7 @@ def make_csv(metrics: Iterable[MetricRow]) -> str:
     """Return the metrics as CSV, one line a number, ordered by round, site and metric.
 
     The site ``*`` is the whole federation. A number that is undefined is empty; one that came out as NaN
-    or infinite is empty too and says which in ``not_finite``.
+    or infinite is empty too and says which in ``not_finite``. An interval is a 95 % interval.
     """
     places = {metric: place for place, metric in enumerate(Metric)}
     in_order = sorted(metrics, key=lambda row: (row.round_no, row.site, places[row.metric]))

@@ -15,7 +15,7 @@ def make_history(store: Store, run_id: str) -> dict[str, Any]:
     """Return what is known of a run: its settings, and for each round the numbers of all and of each site.
 
     Times are ISO 8601 in UTC. A number that is undefined is null, and so is one that came out as NaN or
-    infinite; such a one is named in ``not_finite`` of its round.
+    infinite; such a one is named in ``not_finite`` of its round. ``intervals`` are 95 % intervals.
     """
     (run,) = store.get(RunRow, run_id=run_id)
     metrics = _group_by_round(store.get(MetricRow, run_id=run_id))
@@ -41,6 +41,11 @@ def _describe_round(site_rounds: list[SiteRoundRow], metrics: list[MetricRow]) -
     return {
         "federation": numbers[FEDERATION],
         "sites": {part.site: {**to_json(part), "metrics": numbers[part.site]} for part in site_rounds},
+        "intervals": [
+            {"site": row.site, "metric": str(row.metric), "low": row.interval_low, "high": row.interval_high}
+            for row in metrics
+            if row.interval_low is not None
+        ],
         "not_finite": [
             {"site": row.site, "metric": str(row.metric), "was": str(row.not_finite)}
             for row in metrics

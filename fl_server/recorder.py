@@ -14,10 +14,10 @@ from fl_core.messages import EvaluateReply, TrainReply
 from fl_server.drift import Drift
 from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
+from fl_server.score_sheet import ScoreSheet
 from fl_store.base import Store
 from fl_store.rows import (
     FEDERATION,
-    SENSITIVITIES,
     CheckpointRow,
     DataCardRow,
     EventRow,
@@ -35,7 +35,8 @@ from fl_store.rows import (
     SiteRow,
     utc_now,
 )
-from luna16.counts import EvalCounts, Score, score
+from luna16.bootstrap import Interval
+from luna16.counts import Score
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Recorder:
             evaluate_s=reply.evaluate_s,
             bytes_up=self._site_rounds[site].bytes_up + bytes_up,
         )
-        self._put(part, *self._score_metrics(site, score(reply.counts), reply.counts))
+        self._put(part, *self._list_scores(site, ScoreSheet.pool([reply])))
 
     def keep_failure(self, site: str, reason: str) -> None:
         """Write that a site's part of the round failed, and why."""
@@ -156,13 +157,13 @@ class Recorder:
         self._put(self._change_part(site, state=SiteRoundState.LATE))
         self.keep_event("site_late", f"Site '{site}' did not answer in round {self._round.round_no}.", site)
 
-    def end_round(self, train_loss: float | None, pooled: Score, counts: EvalCounts) -> None:
+    def end_round(self, train_loss: float | None, sheet: ScoreSheet) -> None:
         """Write the federation's numbers and that the round is over."""
         num_trained = sum(row.num_examples or 0 for row in self._site_rounds.values())
         loss = self._metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
         self._round = replace(self._round, ended_at=utc_now())
-        self._put(loss, *self._score_metrics(FEDERATION, pooled, counts), self._round)
-        numbers = ", ".join(f"{name} {value:.3f}" for name, value in _key_figures(pooled))
+        self._put(loss, *self._list_scores(FEDERATION, sheet), self._round)
+        numbers = ", ".join(f"{name} {value:.3f}" for name, value in _key_figures(sheet.score))
         self.keep_event("round_ended", f"Round {self._round.round_no} is over: {numbers or 'no scores'}.")
 
     def make_history(self) -> dict[str, Any] | None:
@@ -186,21 +187,21 @@ class Recorder:
         self._site_rounds[site] = replace(self._site_rounds[site], **changes)
         return self._site_rounds[site]
 
-    def _score_metrics(self, site: str, result: Score, counts: EvalCounts) -> list[MetricRow]:
-        sensitivities = result.sensitivities or (None,) * len(SENSITIVITIES)
+    def _list_scores(self, site: str, sheet: ScoreSheet) -> list[MetricRow]:
         return [
-            self._metric(site, Metric.AUC, result.auc, counts.num_examples),
-            self._metric(site, Metric.CPM, result.cpm, counts.num_nodules),
-            self._metric(site, Metric.AVERAGE_PRECISION, result.average_precision, counts.num_examples),
-            self._metric(site, Metric.CALIBRATION_ERROR, result.calibration_error, counts.num_examples),
-            self._metric(site, Metric.VALIDATION_LOSS, result.loss, counts.num_examples),
-            *(
-                self._metric(site, metric, value, counts.num_nodules)
-                for metric, value in zip(SENSITIVITIES, sensitivities, strict=True)
-            ),
+            self._metric(site, scored.metric, scored.value, scored.num_examples, scored.interval)
+            for scored in sheet.list_metrics()
         ]
 
-    def _metric(self, site: str, metric: Metric, value: float | None, num_examples: int) -> MetricRow:
+    def _metric(
+        self,
+        site: str,
+        metric: Metric,
+        value: float | None,
+        num_examples: int,
+        interval: Interval | None = None,
+    ) -> MetricRow:
+        low, high = interval or (None, None)
         is_finite = value is None or math.isfinite(value)
         return MetricRow(
             self._run.run_id,
@@ -211,6 +212,8 @@ class Recorder:
             num_examples,
             recorded_at=utc_now(),
             not_finite=None if is_finite else NotFinite(str(value)),
+            interval_low=low,
+            interval_high=high,
         )
 
     def _put(self, *rows: Row) -> None:

@@ -16,7 +16,7 @@ from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
-from luna16.counts import EvalCounts, score
+from fl_server.score_sheet import ScoreSheet
 
 
 class NoduleFedAvg(FedAvg):
@@ -81,8 +81,10 @@ class NoduleFedAvg(FedAvg):
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Send the new model to the sites whose updates are in it."""
+        """Send the new model to the sites whose updates are in it; the last one is scored with intervals."""
         tasks: list[Message] = []
+        if server_round == self._config.rounds:
+            messages.ask_for_intervals(config)
         if list(grid.get_node_ids()):  # without any, FedAvg would wait for good
             tasks = list(super().configure_evaluate(server_round, _pack(arrays), config, grid))
         tasks = [task for task in tasks if self._site_of(task) in self._updates]
@@ -98,14 +100,15 @@ class NoduleFedAvg(FedAvg):
     ) -> MetricRecord | None:
         """Score the sum of the sites' counts, and keep the model and the history."""
         self._note_silent_sites()
-        counts = sum((reply.counts for reply in self._evaluations.values()), EvalCounts.zero())
-        pooled = score(counts)
+        sheet = ScoreSheet.pool(list(self._evaluations.values()))
         weights = self._arrays.to_torch_state_dict()
-        self._recorder.keep_checkpoints(self._folder.keep_model(weights, server_round, pooled))
-        self._recorder.end_round(self._mean_train_loss(), pooled, counts)
+        self._recorder.keep_checkpoints(self._folder.keep_model(weights, server_round, sheet.score))
+        self._recorder.end_round(self._mean_train_loss(), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)
-        return MetricRecord({name: value for name, value in vars(pooled).items() if isinstance(value, float)})
+        return MetricRecord(
+            {name: value for name, value in vars(sheet.score).items() if isinstance(value, float)}
+        )
 
     def _take_update(self, node_id: int, message: Message) -> None:
         """Write down a site's update the moment it comes; one that is not sound is not taken."""

@@ -36,10 +36,17 @@ class Metric(StrEnum):
     SENSITIVITY_AT_2 = "sensitivity_at_2"
     SENSITIVITY_AT_4 = "sensitivity_at_4"
     SENSITIVITY_AT_8 = "sensitivity_at_8"
+    CPM_BELOW_6_MM = "cpm_below_6_mm"
+    CPM_6_TO_8_MM = "cpm_6_to_8_mm"
+    CPM_8_TO_15_MM = "cpm_8_to_15_mm"
+    CPM_FROM_15_MM = "cpm_from_15_mm"
 
 
 SENSITIVITIES = tuple(metric for metric in Metric if metric.startswith("sensitivity_at_"))
 """Sensitivity at the seven LUNA16 rates of false positives per scan, in rising order of the rate."""
+
+CPMS_BY_DIAMETER = (Metric.CPM_BELOW_6_MM, Metric.CPM_6_TO_8_MM, Metric.CPM_8_TO_15_MM, Metric.CPM_FROM_15_MM)
+"""The mean of these sensitivities for the nodules of one band of diameters, smallest first."""
 
 
 class NotFinite(StrEnum):
@@ -204,7 +211,10 @@ class SiteRoundRow:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One number of one round, of one site or of the FEDERATION; ``num_examples`` is what it is of."""
+    """One number of one round, of one site or of the FEDERATION; ``num_examples`` is what it is of.
+
+    The last round gives scores the two ends of a 95 % interval too, if there are enough scans.
+    """
 
     run_id: str
     round_no: int
@@ -214,6 +224,8 @@ class MetricRow:
     num_examples: int | None
     recorded_at: datetime
     not_finite: NotFinite | None = None
+    interval_low: float | None = None
+    interval_high: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fl_store import rows
 from fl_store.columns import Document, Number, Text, UtcTime, Words
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 metadata = sa.MetaData()
 
@@ -121,6 +121,8 @@ TABLES: dict[type[Any], sa.Table] = {
         _may("num_examples", sa.BigInteger),
         _must("recorded_at", UtcTime),
         _may("not_finite", Words(rows.NotFinite)),
+        _may("interval_low", Number),
+        _may("interval_high", Number),
         sa.CheckConstraint("value is null or not_finite is null", name="not_finite_has_no_value"),
     ),
     rows.RoundRow: sa.Table(

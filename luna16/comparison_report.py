@@ -8,15 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from luna16.bootstrap import Interval, count_replicates, score_replicates
+from luna16.bootstrap import FEWEST_SCANS, Interval, count_replicates, score_replicates
 from luna16.comparison import ALONE, FEDERATED, Arm, ArmScores
 from luna16.config import CourseConfig
 from luna16.counts import Score
 from luna16.dataset import Shard
 from luna16.scan_scores import ScanScores, score_exactly
-
-MIN_TEST_SCANS = 10
-"""A bootstrap of fewer scans gives intervals that are too narrow to be trusted."""
 
 BOOTSTRAP_SEED = 0
 CONFIDENCE_TAILS = (0.025, 0.975)
@@ -141,7 +138,7 @@ def measure_gain(
     """Compare two models on the scans of a site; each has the scores of these scans for every seed."""
     num_scans = len(alone[0])
     num_nodules = sum(scan.marks.num_nodules for scan in alone[0])
-    is_sure = num_scans >= MIN_TEST_SCANS and num_nodules > 0
+    is_sure = num_scans >= FEWEST_SCANS and num_nodules > 0
     return Gain(
         site=site,
         num_scans=num_scans,

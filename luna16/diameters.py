@@ -1,11 +1,10 @@
 """Sensitivity by the diameter of the nodule, from counts that add up over sites."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from luna16.counts import NUM_SCORE_BINS, Additive, EvalCounts, IntArray, count_by_bin
+from luna16.counts import BandCounts, EvalCounts, IntArray, count_by_bin
 from luna16.froc import UNKNOWN_DIAMETER_MM, sensitivities_at_rates
 from luna16.scan_scores import FloatArray, ScanScores
 
@@ -13,14 +12,6 @@ BAND_EDGES_MM = (6.0, 8.0, 15.0)
 """Where care changes for a solid nodule: Lung-RADS 2022 of the American College of Radiology."""
 
 BAND_NAMES = ("below 6 mm", "6 to 8 mm", "8 to 15 mm", "from 15 mm")
-
-
-@dataclass(frozen=True, eq=False)
-class BandCounts(Additive):
-    """The nodules of each band, int64 of shape (4,), and those hit by score bin, (4, NUM_SCORE_BINS)."""
-
-    num_nodules: IntArray
-    nodules_hit: IntArray
 
 
 def find_bands(diameters_mm: FloatArray) -> IntArray:
@@ -31,15 +22,14 @@ def find_bands(diameters_mm: FloatArray) -> IntArray:
 
 def count_bands(scans: Sequence[ScanScores]) -> BandCounts:
     """Count the nodules of scans by band, and those hit also by score."""
-    num_nodules = np.zeros(len(BAND_NAMES), np.int64)
-    nodules_hit = np.zeros((len(BAND_NAMES), NUM_SCORE_BINS), np.int64)
+    counts = BandCounts.zero()
     for marks in (scan.marks for scan in scans):
         hit_bands = find_bands(marks.hit_diameters_mm)
         for band in range(len(BAND_NAMES)):
-            nodules_hit[band] += count_by_bin(marks.hit_scores[hit_bands == band])
+            counts.nodules_hit[band] += count_by_bin(marks.hit_scores[hit_bands == band])
             num_missed = int((find_bands(marks.missed_diameters_mm) == band).sum())
-            num_nodules[band] += int((hit_bands == band).sum()) + num_missed
-    return BandCounts(num_nodules, nodules_hit)
+            counts.num_nodules[band] += int((hit_bands == band).sum()) + num_missed
+    return counts
 
 
 def sensitivities_by_band(bands: BandCounts, counts: EvalCounts) -> tuple[tuple[float, ...] | None, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Group
 from rich.table import Table
 
-from luna16.bootstrap import Interval, Intervals, count_replicates, find_intervals
+from luna16.bootstrap import FEWEST_SCANS, Interval, Intervals, count_replicates, find_intervals
 from luna16.counts import Score
 from luna16.diameters import BAND_NAMES, count_bands, sensitivities_by_band
 from luna16.froc import FALSE_POSITIVE_RATES
@@ -29,7 +29,7 @@ class BandScore:
 class ScoreReport:
     """The exact scores of some scans, what they are of, and how sure they are.
 
-    ``intervals`` are 95 % intervals by a bootstrap of scans.
+    ``intervals`` are 95 % intervals by a bootstrap of scans; there are none with too few scans.
     """
 
     num_scans: int
@@ -56,7 +56,7 @@ def make_report(scans: Sequence[ScanScores], *, seed: int = 0) -> ScoreReport:
         num_nodules=sum(scan.marks.num_nodules for scan in scans),
         num_candidates=sum(len(scan.logits) for scan in scans),
         score=score_exactly(scans),
-        intervals=find_intervals(count_replicates(scans, seed=seed)),
+        intervals=find_intervals(count_replicates(scans, seed=seed), num_scans=len(scans)),
         bands=_score_bands(scans),
     )
 
@@ -82,6 +82,8 @@ def _draw_scores(report: ScoreReport) -> Table:
     table.add_column("95 % interval", justify="right")
     for name, value, interval in _list_scores(report.score, report.intervals):
         table.add_row(name, _show(value), f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "")
+    if report.num_scans < FEWEST_SCANS:
+        table.caption = f"Fewer than {FEWEST_SCANS} scans give no interval that could be trusted."
     return table
 
 

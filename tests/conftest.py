@@ -17,6 +17,7 @@ import pytest
 
 from fl_store.connect import open_store
 from fl_store.rows import (
+    CPMS_BY_DIAMETER,
     FEDERATION,
     SENSITIVITIES,
     EventRow,
@@ -200,6 +201,7 @@ class Rehearsal:
             Metric.VALIDATION_LOSS: 0.72 - 0.42 * skill,
         }
         values |= {metric: min(skill * (0.5 + i / 12), 1.0) for i, metric in enumerate(SENSITIVITIES)}
+        values |= {metric: 0.1 + 0.2 * i * skill for i, metric in enumerate(CPMS_BY_DIAMETER)}
         num_examples = 360 if site == FEDERATION else 120
         return [
             MetricRow("run-1", round_no, site, metric, value, num_examples, at)

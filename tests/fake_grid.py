@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from flwr.app import Error, Message, RecordDict
@@ -11,7 +11,16 @@ from flwr.supercore.run import Run
 
 from fl_core import messages
 from fl_core.messages import EvaluateReply, JoinReply, PrepareReply, TrainReply, Weights
-from luna16.counts import EvalCounts, count_by_bin
+from luna16.counts import (
+    NUM_REPLICATE_BINS,
+    NUM_REPLICATES,
+    BandCounts,
+    EvalCounts,
+    Int32Array,
+    IntArray,
+    Replicates,
+    count_by_bin,
+)
 
 SUPERLINK_NODE_ID = 1
 
@@ -84,6 +93,24 @@ class FakeGrid(Grid):
         raise NotImplementedError
 
 
+def evaluation_of(counts: EvalCounts, *, with_replicates: bool = False) -> EvaluateReply:
+    """Give a site's answer with these counts: all nodules are of 8 to 15 mm, and all replicates alike."""
+    bands = BandCounts.zero()
+    bands.num_nodules[2], bands.nodules_hit[2] = counts.num_nodules, counts.nodules_hit
+    replicates = repeat_counts(counts) if with_replicates else None
+    return EvaluateReply(counts, bands, evaluate_s=0.5, replicates=replicates)
+
+
+def repeat_counts(counts: EvalCounts) -> Replicates:
+    """Give replicates in each of which every scan counts once."""
+
+    def repeat(value: int | IntArray) -> Int32Array:
+        bins = np.reshape(value, (NUM_REPLICATE_BINS, -1)).sum(axis=1) if np.ndim(value) else value
+        return np.broadcast_to(np.int32(bins), (NUM_REPLICATES, *np.shape(bins))).copy()
+
+    return Replicates(**{f.name: repeat(getattr(counts, f.name)) for f in fields(Replicates)})
+
+
 @dataclass
 class FakeSite:
     """Answers as a site does, with an update and counts that a test chooses.
@@ -98,6 +125,7 @@ class FakeSite:
     loss: float = 0.5
     logits_of_nodules: tuple[float, ...] = (1.0, 2.0)
     logits_of_others: tuple[float, ...] = (-1.0, -2.0)
+    num_scans: int = 2
     instead: dict[str, Answer] = field(default_factory=dict)
 
     def __call__(self, message: Message) -> Answer:
@@ -114,18 +142,19 @@ class FakeSite:
                     TrainReply(self.weights, self.num_examples, self.loss, train_s=1.5)
                 )
             case "evaluate":
-                return messages.pack_evaluate_reply(EvaluateReply(self.counts, evaluate_s=0.5))
+                is_asked = messages.wants_intervals(message.content)
+                return messages.pack_evaluate_reply(evaluation_of(self.counts, with_replicates=is_asked))
             case _:
                 return RecordDict()
 
     @property
     def counts(self) -> EvalCounts:
-        """Counts of two scans in which every nodule was hit and nothing else marked."""
+        """Counts of scans in which every nodule was hit and nothing else marked."""
         nodules, others = (
             count_by_bin(np.array(logits)) for logits in (self.logits_of_nodules, self.logits_of_others)
         )
         return EvalCounts(
-            num_scans=2,
+            num_scans=self.num_scans,
             num_nodules=len(self.logits_of_nodules),
             positive_loss_sum=1.0,
             negative_loss_sum=1.0,

@@ -6,18 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from fl_core.messages import EvaluateReply, TrainReply
+from fl_core.messages import TrainReply
 from fl_server.drift import Drift
 from fl_server.recorder import Recorder
+from fl_server.score_sheet import ScoreSheet
 from fl_store.base import RowT, Store
 from fl_store.rows import CheckpointRow, Metric, Row, RunRow, RunState, utc_now
 from luna16.counts import score
-from tests.fake_grid import FakeSite
+from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
 SCORE = score(COUNTS)
 UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5)
-EVALUATION = EvaluateReply(COUNTS, evaluate_s=0.25)
+EVALUATION = evaluation_of(COUNTS)
 DRIFT = Drift(norm=1.5, cosine=0.9)
 MODEL_BYTES = 3_600_000
 METRICS_PER_SITE = len(Metric)
@@ -70,7 +71,7 @@ class PlayedRun:
         for site in self.sites:
             self._rest()
             recorder.keep_evaluated(site, EVALUATION, bytes_up=1000)
-        recorder.end_round(UPDATE.loss, SCORE, COUNTS)
+        recorder.end_round(UPDATE.loss, ScoreSheet.pool([EVALUATION]))
         recorder.keep_checkpoints([self._checkpoint(round_no)])
 
     def end(self) -> None:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from luna16.bootstrap import (
-    NUM_REPLICATE_BINS,
-    Replicates,
+    FEWEST_SCANS,
+    NO_INTERVALS,
     count_replicates,
+    draw_replicates,
     draw_weights,
     find_intervals,
 )
-from luna16.counts import score
+from luna16.counts import NUM_REPLICATE_BINS, Replicates, score
 from luna16.froc import ScanMarks
 from luna16.scan_scores import ScanScores, count_scans, score_exactly
 
@@ -70,7 +71,10 @@ def test_five_hundred_replicates_are_four_megabytes() -> None:
 
 def test_intervals_hold_the_score_of_the_scans() -> None:
     scans = draw_scans(np.random.default_rng(5), 60)
-    intervals, point = find_intervals(count_replicates(scans, seed=0)), score(count_scans(scans))
+    intervals, point = (
+        find_intervals(count_replicates(scans, seed=0), num_scans=len(scans)),
+        score(count_scans(scans)),
+    )
     assert intervals.sensitivities is not None
     assert point.sensitivities is not None
     for (low, high), value in zip(intervals.sensitivities, point.sensitivities, strict=True):
@@ -82,12 +86,12 @@ def test_intervals_hold_the_score_of_the_scans() -> None:
 
 def test_scans_without_a_nodule_have_no_interval() -> None:
     scan = ScanScores("a", np.zeros(3), np.zeros(3, bool), ScanMarks(np.empty(0), 0, np.zeros(3)))
-    intervals = find_intervals(count_replicates([scan], seed=0, num_replicates=9))
+    intervals = find_intervals(count_replicates([scan], seed=0, num_replicates=9), num_scans=FEWEST_SCANS)
     assert set(vars(intervals).values()) == {None}
 
 
 def test_no_scan_has_no_interval() -> None:
-    assert find_intervals(count_replicates([], seed=0, num_replicates=9)).cpm is None
+    assert find_intervals(count_replicates([], seed=0, num_replicates=9), num_scans=0).cpm is None
 
 
 @pytest.mark.slow
@@ -98,8 +102,20 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     for seed in range(200):
         random = np.random.default_rng([2, seed])
         sites = [count_replicates(draw_scans(random, 20), seed=s, num_replicates=200) for s in range(3)]
-        intervals = find_intervals(sites[0] + sites[1] + sites[2])
+        intervals = find_intervals(sites[0] + sites[1] + sites[2], num_scans=60)
         for name in num_held:
             low, high = getattr(intervals, name)
             num_held[name] += low <= getattr(truth, name) <= high
     assert all(0.90 <= num / 200 <= 0.99 for num in num_held.values()), num_held
+
+
+def test_too_few_scans_give_no_interval() -> None:
+    scans = draw_scans(np.random.default_rng(0), FEWEST_SCANS)
+    replicates = count_replicates(scans, seed=0, num_replicates=50)
+    assert find_intervals(replicates, num_scans=FEWEST_SCANS - 1) == NO_INTERVALS
+    assert find_intervals(replicates, num_scans=FEWEST_SCANS).cpm
+
+
+def test_seed_of_drawn_replicates_is_another_each_time() -> None:
+    scans = draw_scans(np.random.default_rng(0), 5)
+    assert (draw_replicates(scans).num_nodules != draw_replicates(scans).num_nodules).any()

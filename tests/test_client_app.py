@@ -82,7 +82,17 @@ def test_answer_to_training_is_a_sound_update(app: ClientApp) -> None:
 def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:
     reply = messages.unpack_evaluate_reply(ask(app, "evaluate", task()))
     assert reply.counts.num_scans == 1
+    assert reply.bands.num_nodules.sum() == reply.counts.num_nodules
     assert reply.evaluate_s > 0
+    assert reply.replicates is None
+
+
+def test_answer_to_the_last_evaluation_has_replicates(app: ClientApp) -> None:
+    last = task()
+    messages.ask_for_intervals(last.config_records[messages.CONFIG])
+    reply = messages.unpack_evaluate_reply(ask(app, "evaluate", last))
+    assert reply.replicates
+    assert 0.9 < reply.replicates.num_scans.mean() < 1.1  # of one scan, drawn a Poisson number of times
 
 
 def test_no_answer_holds_a_scan_uid_or_path(app: ClientApp, scans: Path) -> None:

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from luna16.bootstrap import FEWEST_SCANS
 from luna16.comparison import ALONE, CENTRAL, FEDERATED, Arm, ArmScores
 from luna16.comparison_report import (
-    MIN_TEST_SCANS,
     Gain,
     Spread,
     Verdict,
@@ -86,9 +86,9 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
 
 
 def test_few_scans_have_no_interval_and_no_verdict() -> None:
-    gain = gain_of(alone=[5], federated=[0], num_scans=MIN_TEST_SCANS - 1)
+    gain = gain_of(alone=[5], federated=[0], num_scans=FEWEST_SCANS - 1)
     assert (gain.interval, gain.verdict) == (None, Verdict.UNKNOWN)
-    assert gain_of(alone=[5], federated=[0], num_scans=MIN_TEST_SCANS).interval
+    assert gain_of(alone=[5], federated=[0], num_scans=FEWEST_SCANS).interval
 
 
 def test_scans_without_a_nodule_have_no_cpm() -> None:

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from luna16.annotations import Nodule
-from luna16.counts import EvalCounts, score
-from luna16.diameters import BandCounts, count_bands, find_bands, sensitivities_by_band
+from luna16.counts import BandCounts, EvalCounts, score
+from luna16.diameters import count_bands, find_bands, sensitivities_by_band
 from luna16.froc import count_marks
 from luna16.scan_scores import ScanScores, count_scans
 

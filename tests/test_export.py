@@ -21,14 +21,14 @@ def read(text: str) -> list[dict[str, str]]:
 
 def test_number_is_one_line_under_the_names_of_the_columns() -> None:
     assert make_csv([AUC]) == (
-        "run_id,round_no,site,metric,value,not_finite,num_examples,recorded_at\n"
-        "run-1,1,north,auc,0.30000000000000004,,120,2026-11-22T12:00:00.000000+00:00\n"
+        "run_id,round_no,site,metric,value,interval_low,interval_high,not_finite,num_examples,recorded_at\n"
+        "run-1,1,north,auc,0.30000000000000004,,,,120,2026-11-22T12:00:00.000000+00:00\n"
     )
 
 
 def test_run_without_a_number_has_the_names_of_the_columns_alone() -> None:
     assert make_csv([]).splitlines() == [
-        "run_id,round_no,site,metric,value,not_finite,num_examples,recorded_at"
+        "run_id,round_no,site,metric,value,interval_low,interval_high,not_finite,num_examples,recorded_at"
     ]
 
 
@@ -45,6 +45,11 @@ def test_lines_are_ordered_by_round_site_and_metric() -> None:
         ("2", "north", "cpm"),
         ("10", "north", "auc"),
     ]
+
+
+def test_interval_stands_beside_its_number() -> None:
+    (line,) = read(make_csv([replace(AUC, interval_low=0.7, interval_high=0.9)]))
+    assert (line["interval_low"], line["interval_high"]) == ("0.7", "0.9")
 
 
 def test_undefined_number_is_empty() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -46,6 +47,17 @@ def test_round_that_goes_on_has_no_numbers_of_the_federation_and_no_end(history:
     assert history["rounds"][2]["federation"] == {}
     assert history["rounds"][2]["ended_at"] is None
     assert history["rounds"][2]["sites"]["east"]["metrics"] == {}
+
+
+def test_interval_is_named_with_its_round(history: dict[str, Any], store: SqliteStore) -> None:
+    (row,) = store.get(MetricRow, round_no=2, site="north", metric=Metric.CPM)
+    store.put([replace(row, interval_low=0.25, interval_high=0.5)])
+    rounds = make_history(store, "run-1")["rounds"]
+    assert [part["intervals"] for part in rounds] == [
+        [],
+        [{"site": "north", "metric": "cpm", "low": 0.25, "high": 0.5}],
+        [],
+    ]
 
 
 def test_run_is_described_with_times_in_utc(history: dict[str, Any]) -> None:

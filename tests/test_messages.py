@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from typing import Any
 
@@ -10,9 +9,10 @@ from safetensors.numpy import save
 from fl_core import messages
 from fl_core.config import TaskSettings
 from fl_core.errors import ConfigError, MessageError
-from fl_core.messages import EvaluateReply, JoinReply, PrepareReply, TrainReply
+from fl_core.messages import JoinReply, PrepareReply, TrainReply
 from luna16.config import DataConfig, TrainingConfig
 from luna16.counts import NUM_SCORE_BINS, EvalCounts
+from tests.fake_grid import evaluation_of
 
 WEIGHTS = {
     "layer.weight": np.array([[0.1, -2.5e-38], [3.4e38, -0.0]], dtype=np.float32),
@@ -41,6 +41,9 @@ COUNTS = EvalCounts(
 )
 
 
+EVALUATION = evaluation_of(COUNTS, with_replicates=True)
+
+
 def as_received(content: RecordDict) -> RecordDict:
     """Take the content through the bytes that Flower sends, as far as one object goes."""
     records: dict[str, Any] = {}
@@ -52,10 +55,10 @@ def as_received(content: RecordDict) -> RecordDict:
 
 def evaluation_with(**changes: Any) -> RecordDict:
     """Return a sound evaluation in which some numbers are others, or missing where None."""
-    content = messages.pack_evaluate_reply(EvaluateReply(COUNTS, evaluate_s=0.5))
+    content = messages.pack_evaluate_reply(EVALUATION)
     metrics = {**content.metric_records[messages.METRICS], **changes}
-    given = {name: value for name, value in metrics.items() if value is not None}
-    return RecordDict({messages.METRICS: MetricRecord(given)})
+    content[messages.METRICS] = MetricRecord({name: v for name, v in metrics.items() if v is not None})
+    return content
 
 
 def weights_of(data: bytes, *, name: str = messages.WEIGHTS) -> RecordDict:
@@ -197,11 +200,24 @@ def test_bad_number_of_an_update_is_refused_by_name(name: str, value: Any) -> No
 
 
 def test_counts_arrive_as_they_were() -> None:
-    content = as_received(messages.pack_evaluate_reply(EvaluateReply(COUNTS, evaluate_s=0.5)))
+    content = as_received(messages.pack_evaluate_reply(EVALUATION))
     arrived = messages.unpack_evaluate_reply(content)
     assert arrived.evaluate_s == 0.5
-    for field in dataclasses.fields(EvalCounts):
-        np.testing.assert_array_equal(getattr(arrived.counts, field.name), getattr(COUNTS, field.name))
+    for part in ("counts", "bands", "replicates"):
+        came, went = vars(getattr(arrived, part)), vars(getattr(EVALUATION, part))
+        assert came.keys() == went.keys()
+        for name in went:
+            np.testing.assert_array_equal(came[name], went[name])
+
+
+def test_replicates_are_sent_only_if_they_are_asked_for() -> None:
+    config = messages.pack_settings(TaskSettings())
+    content = RecordDict({messages.CONFIG: config})
+    assert not messages.wants_intervals(content)
+    messages.ask_for_intervals(config)
+    assert messages.wants_intervals(as_received(content))
+    without = messages.pack_evaluate_reply(evaluation_of(COUNTS))
+    assert messages.unpack_evaluate_reply(without).replicates is None
 
 
 @pytest.mark.parametrize("name", ["num_scans", "num_nodules", "positive_loss_sum", "negative_loss_sum"])
@@ -225,6 +241,49 @@ def test_bad_bins_are_refused_by_name(name: str, value: Any) -> None:
 def test_more_hits_than_nodules_are_refused() -> None:
     with pytest.raises(MessageError, match="4 nodules were hit of 3"):
         messages.unpack_evaluate_reply(evaluation_with(num_nodules=3))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"band_num_nodules": [0, 0, 4, 0]},
+        {"band_num_nodules": [3, 0, 2, 0]},
+        {"band_nodules_hit": [0] * (4 * NUM_SCORE_BINS)},
+    ],
+    ids=["fewer nodules", "more hits than nodules", "no hits"],
+)
+def test_counts_by_diameter_that_do_not_add_up_are_refused(changes: Any) -> None:
+    with pytest.raises(MessageError, match="counts by diameter do not add up"):
+        messages.unpack_evaluate_reply(evaluation_with(**changes))
+
+
+def test_counts_by_diameter_of_another_form_are_refused() -> None:
+    with pytest.raises(MessageError, match="band_nodules_hit is not 8000 counts from 0"):
+        messages.unpack_evaluate_reply(evaluation_with(band_nodules_hit=[0]))
+
+
+@pytest.mark.parametrize(
+    ("name", "array"),
+    [
+        ("positives", np.zeros((500, 499), np.int32)),
+        ("positives", np.zeros((500, 500), np.int64)),
+        ("num_scans", np.full(500, -1, np.int32)),
+        ("pixels", np.zeros(500, np.int32)),
+    ],
+    ids=["too small", "another type", "negative", "another name"],
+)
+def test_bad_replicates_are_refused(name: str, array: Any) -> None:
+    content = messages.pack_evaluate_reply(EVALUATION)
+    content[messages.REPLICATES] = messages.pack_weights({**vars(EVALUATION.replicates), name: array})
+    with pytest.raises(MessageError, match="replicates are not 500 times counts from 0"):
+        messages.unpack_evaluate_reply(content)
+
+
+def test_damaged_replicates_are_refused() -> None:
+    content = messages.pack_evaluate_reply(EVALUATION)
+    content[messages.REPLICATES] = ArrayRecord({messages.WEIGHTS: Array(np.zeros(9, np.uint8))})
+    with pytest.raises(MessageError, match="replicates are damaged"):
+        messages.unpack_evaluate_reply(content)
 
 
 def test_bytes_are_those_of_weights_and_numbers() -> None:

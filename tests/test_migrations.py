@@ -12,7 +12,7 @@ from fl_store.schema import SCHEMA_VERSION, TABLES
 from tests.conftest import require
 from tests.supabase_server import HERE, MIGRATIONS, Postgres, find_postgres_programs
 
-SCHEMA, RIGHTS = sorted(MIGRATIONS.glob("*.sql"))
+SCHEMA, RIGHTS, INTERVALS = sorted(MIGRATIONS.glob("*.sql"))
 DIALECT = postgresql.dialect(paramstyle="named")  # the default would write % twice
 
 DESCRIBE_TABLES = """
@@ -91,7 +91,7 @@ def empty(postgres: Postgres, tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def migrated(postgres: Postgres) -> Project:
     project = Project(postgres, "migrated")
-    project.apply(SCHEMA, RIGHTS)
+    project.apply(SCHEMA, RIGHTS, INTERVALS)
     return project
 
 
@@ -211,5 +211,5 @@ def test_other_applications_in_the_project_stay_as_they_are(empty: Project) -> N
         "create function public.count_notes() returns bigint language sql as 'select 1'",
     )
     before = empty.dump()
-    empty.apply(SCHEMA, RIGHTS)
+    empty.apply(SCHEMA, RIGHTS, INTERVALS)
     assert set(before) <= set(empty.dump())

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from fl_core.errors import StoreUnavailableError
-from fl_core.messages import EvaluateReply, TrainReply
+from fl_core.messages import TrainReply
 from fl_server.drift import Drift
 from fl_server.recorder import Recorder
+from fl_server.score_sheet import ScoreSheet
 from fl_store.rows import (
+    CPMS_BY_DIAMETER,
     FEDERATION,
     SENSITIVITIES,
     CheckpointRow,
@@ -31,11 +33,11 @@ from fl_store.rows import (
 )
 from fl_store.sqlite import SqliteStore
 from luna16.counts import EvalCounts, score
-from tests.fake_grid import FakeSite
+from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
 UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5)
-EVALUATION = EvaluateReply(COUNTS, evaluate_s=0.25)
+EVALUATION = evaluation_of(COUNTS)
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_bytes_of_training_and_evaluation_add_up(recorder: Recorder, store: Sqli
 def test_scores_of_a_site_are_written_when_its_counts_come(recorder: Recorder, store: SqliteStore) -> None:
     recorder.start_round(1, ["north"], bytes_down=0)
     recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
-    assert (site_round(store).state, site_round(store).evaluate_s) == (SiteRoundState.DONE, 0.25)
+    assert (site_round(store).state, site_round(store).evaluate_s) == (SiteRoundState.DONE, 0.5)
     result = score(COUNTS)
     assert result.sensitivities is not None
     assert metrics(store, "north") == {
@@ -115,14 +117,15 @@ def test_scores_of_a_site_are_written_when_its_counts_come(recorder: Recorder, s
         Metric.CALIBRATION_ERROR: result.calibration_error,
         Metric.VALIDATION_LOSS: result.loss,
         **dict(zip(SENSITIVITIES, result.sensitivities, strict=True)),
+        **dict.fromkeys(CPMS_BY_DIAMETER) | {Metric.CPM_8_TO_15_MM: result.cpm},
     }
 
 
 def test_metric_that_is_undefined_is_none(recorder: Recorder, store: SqliteStore) -> None:
     recorder.start_round(1, ["north"], bytes_down=0)
-    recorder.keep_evaluated("north", EvaluateReply(EvalCounts.zero(), 0.1), bytes_up=0)
+    recorder.keep_evaluated("north", evaluation_of(EvalCounts.zero()), bytes_up=0)
     written = metrics(store, "north")
-    assert len(written) == 12
+    assert len(written) == len(Metric) - 1  # all but the training loss
     assert set(written.values()) == {None}
 
 
@@ -137,7 +140,7 @@ def test_metrics_say_what_they_are_of(recorder: Recorder, store: SqliteStore) ->
 def test_round_ends_with_the_numbers_of_the_federation(recorder: Recorder, store: SqliteStore) -> None:
     recorder.start_round(1, ["north", "south"], bytes_down=0)
     recorder.keep_trained("north", UPDATE, bytes_up=0)
-    recorder.end_round(0.4, score(COUNTS), COUNTS)
+    recorder.end_round(0.4, ScoreSheet.pool([EVALUATION]))
     (row,) = store.get(RoundRow)
     assert row.ended_at is not None
     assert row.ended_at >= row.started_at
@@ -203,7 +206,7 @@ def test_broken_store_does_not_stop_the_run(run: RunRow, caplog: pytest.LogCaptu
     recorder.keep_trained("north", UPDATE, bytes_up=0)
     recorder.start_evaluation(["north"], bytes_down=0)
     recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
-    recorder.end_round(0.5, score(COUNTS), COUNTS)
+    recorder.end_round(0.5, ScoreSheet.pool([EVALUATION]))
     recorder.keep_checkpoints([CheckpointRow("r1", "last", 1, "f", "sha", 1, None, None, now)])
     assert recorder.make_history() is None
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
@@ -232,6 +235,6 @@ def test_number_that_is_not_finite_has_no_value_and_says_what_it_was(
     store: SqliteStore, recorder: Recorder, loss: float, word: str
 ) -> None:
     recorder.start_round(1, [], bytes_down=0)
-    recorder.end_round(loss, score(COUNTS), COUNTS)
+    recorder.end_round(loss, ScoreSheet.pool([EVALUATION]))
     (row,) = store.get(MetricRow, metric=Metric.TRAIN_LOSS)
     assert (row.value, row.not_finite) == (None, word)

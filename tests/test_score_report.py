@@ -46,6 +46,16 @@ def test_tables_fit_eighty_columns() -> None:
     assert not [line for line in lines if "…" in line]
 
 
+def test_too_few_scans_have_no_intervals_and_say_so() -> None:
+    few, enough = (
+        "\n".join(draw([make_scan(uid) for uid in uids], width=80)) for uids in ("abc", "abcdefghij")
+    )
+    assert "Fewer than 10 scans give no interval" in few
+    assert "to 1.000" not in few
+    assert "Fewer than 10" not in enough
+    assert "to 1.000" in enough
+
+
 def test_scans_without_a_nodule_have_dashes() -> None:
     scan = ScanScores("a", np.zeros(2), np.zeros(2, bool), ScanMarks(np.empty(0), 0, np.zeros(2)))
     assert any(line.split() == ["│", "CPM", "│", "-", "│", "│"] for line in draw([scan], width=80))

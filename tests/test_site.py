@@ -18,6 +18,7 @@ from fl_core.messages import Weights
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.model import build_model
 from luna16.scan import find_scans
+from luna16.scan_scores import count_scans
 
 DATA = DataConfig(patch_size_vox=16)
 SETTINGS = TaskSettings(data=DATA, training=TrainingConfig(epochs=1, negatives_per_positive=1))
@@ -88,9 +89,9 @@ def test_weights_that_were_sent_are_not_changed(site: Site) -> None:
     assert all(np.array_equal(weights[name], tensor) for name, tensor in before.items())
 
 
-def test_evaluation_counts_the_validation_scans(site: Site, paper: io.StringIO) -> None:
+def test_evaluation_scores_the_validation_scans(site: Site, paper: io.StringIO) -> None:
     shard = site.prepare(DATA)
-    counts = site.evaluate(weights_of(), SETTINGS, round_no=3)
+    counts = count_scans(site.evaluate(weights_of(), SETTINGS, round_no=3))
     assert counts.num_scans == shard.validation.num_scans
     assert counts.num_nodules == shard.validation.num_nodules
     assert counts.num_examples == len(shard.validation.candidates)

@@ -82,7 +82,9 @@ def test_store_of_a_newer_version_is_refused_with_one_line(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
-    with pytest.raises(StoreError, match="written by a newer FedLuna; this one knows schema 2") as refusal:
+    with pytest.raises(
+        StoreError, match=f"written by a newer FedLuna; this one knows schema {SCHEMA_VERSION}"
+    ) as refusal:
         SqliteStore(path)
     assert "\n" not in str(refusal.value)
 

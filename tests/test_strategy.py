@@ -32,8 +32,9 @@ from fl_store.rows import (
     utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from luna16.bootstrap import FEWEST_SCANS
 from luna16.counts import score
-from tests.fake_grid import Answer, FakeGrid, FakeSite
+from tests.fake_grid import Answer, FakeGrid, FakeSite, evaluation_of
 
 START = {"layer.weight": torch.tensor([[1.0, 2.0]]), "layer.bias": torch.tensor(0.5)}
 
@@ -62,7 +63,7 @@ class Federation:
 
     def run(self, sites: Sequence[FakeSite], *, rounds: int = 1, min_sites: int = 2) -> None:
         self.flower.nodes = {10 + i: site for i, site in enumerate(sites)}
-        config = FederationConfig(min_sites=min_sites, wait_for_sites_s=0.3)
+        config = FederationConfig(rounds=rounds, min_sites=min_sites, wait_for_sites_s=0.3)
         run = RunRow("r1", "Run", RunState.RUNNING, rounds, {}, utc_now())
         self.store.put([run])
         self.grid = PromptGrid(self.flower)
@@ -154,6 +155,18 @@ def test_what_each_update_did_is_written_down(federation: Federation) -> None:
     assert (north.update_norm, south.update_norm) == pytest.approx((0.25, 20.0625**0.5))
     assert north.update_cosine == pytest.approx(-0.125 / np.linalg.norm(mean))
     assert south.update_cosine == pytest.approx(mean @ [2, -4, 0.25] / np.linalg.norm(mean) / 20.0625**0.5)
+
+
+def test_last_round_alone_is_scored_with_intervals(federation: Federation) -> None:
+    large = [replace(site, num_scans=FEWEST_SCANS) for site in (NORTH, SOUTH)]
+    federation.run(large, rounds=2)
+    asked = [m for m in federation.flower.sent if m.metadata.message_type == "evaluate"]
+    assert [messages.wants_intervals(task.content) for task in asked] == [False, False, True, True]
+    for site in ("north", FEDERATION):
+        first, last = federation.store.get(MetricRow, site=site, metric=Metric.CPM)
+        assert (first.interval_low, first.interval_high) == (None, None)
+        assert last.interval_low is not None
+        assert last.interval_low <= (last.value or 0) + 0.01
 
 
 def test_next_round_starts_from_the_average(federation: Federation) -> None:
@@ -249,7 +262,7 @@ def test_scores_are_those_of_the_sum_of_counts(federation: Federation) -> None:
 
 
 def test_counts_that_are_not_sound_are_left_out_of_the_sum(federation: Federation) -> None:
-    bad = messages.pack_evaluate_reply(messages.EvaluateReply(SOUTH.counts, 0.5))
+    bad = messages.pack_evaluate_reply(evaluation_of(SOUTH.counts))
     bad.metric_records[messages.METRICS]["num_scans"] = -1
     federation.run([NORTH, replace(SOUTH, instead={"evaluate": bad})])
     assert federation.metric(FEDERATION, Metric.AUC) == score(NORTH.counts).auc

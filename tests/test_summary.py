@@ -93,6 +93,12 @@ def test_key_figures_are_of_the_last_finished_round() -> None:
     assert auc.tone == "good"
 
 
+def test_figure_says_how_sure_it_is_where_that_is_known() -> None:
+    cpm = replace(metric(1, FEDERATION, Metric.CPM, 0.7), interval_low=0.61, interval_high=0.785)
+    figures = key_figures(RunRows(RUN, (ended_round(1, 0, 10),), metrics=(cpm,)))
+    assert [figure.of_round for figure in figures[:2]] == ["round 1", "round 1, 95 % interval 0.610 to 0.785"]
+
+
 def test_falling_loss_is_good_and_falling_cpm_is_bad() -> None:
     rounds = (ended_round(1, 0, 10), ended_round(2, 10, 20))
     metrics = tuple(

@@ -41,7 +41,7 @@ $$;
 create or replace function public.fedluna_health() returns json
 language sql volatile security invoker set search_path = '' as $$
   select json_build_object(
-    'schema_version', 2,
+    'schema_version', 3,
     'now', clock_timestamp(),
     'missing_rights', (
       select coalesce(json_agg(t || ': ' || p order by t, p), '[]'::json)
