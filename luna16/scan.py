@@ -199,7 +199,7 @@ def _inflate(file: ScanFile, path: Path, blocks: Iterator[bytes]) -> Iterator[by
     try:
         for block in blocks:
             yield inflater.decompress(block, READ_BYTES)
-            while inflater.unconsumed_tail:
+            while inflater.unconsumed_tail and not inflater.eof:
                 yield inflater.decompress(inflater.unconsumed_tail, READ_BYTES)
             if inflater.eof:
                 return

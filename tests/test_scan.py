@@ -1,5 +1,6 @@
 """Scans are found, read in their own geometry, and refused in one line when a file is damaged."""
 
+import itertools
 import os
 import re
 import zlib
@@ -121,6 +122,15 @@ def test_zraw_file_that_inflates_to_much_more_comes_in_small_blocks(tmp_path: Pa
     sizes = [len(block) for block in read_voxel_blocks(file, path, {"CompressedData": "True"})]
     assert max(sizes) <= READ_BYTES
     assert sum(sizes) == 64 << 20
+
+
+def test_zraw_file_with_bytes_after_its_end_is_read_to_the_end_and_no_further(tmp_path: Path) -> None:
+    path = tmp_path / "longer.zraw"
+    path.write_bytes(zlib.compress(bytes(5_000_000)) + b"more" * 1000)
+    file = ScanFile("2.25.1", 0, path, "subset0, scan 1 of 1 in name order")
+    blocks = read_voxel_blocks(file, path, {"CompressedData": "True"})
+    assert sum(map(len, itertools.islice(blocks, 100))) == 5_000_000
+    assert next(blocks, None) is None
 
 
 def test_short_raw_file(tmp_path: Path) -> None:
