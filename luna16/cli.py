@@ -18,6 +18,7 @@ from luna16.terminal import VerboseOption, logger, open_progress
 from luna16.train_cli import train
 from luna16.verify_cli import verify_command
 
+EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
@@ -79,8 +80,23 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (ValueError, OSError) as error:
-        if logger.isEnabledFor(logging.DEBUG):
-            traceback.print_exc()
-        typer.secho(str(error), fg="red", err=True)
+        _show_error(str(error))
         sys.exit(EXIT_USAGE)
+    except Exception as error:  # noqa: BLE001 - the edge of the process: the text of a fault of ours may hold a UID
+        _show_error(
+            f"{_locate(error)}: this is a fault of luna16. Try --verbose, and report it without any UID."
+        )
+        sys.exit(EXIT_FAILED)
     sys.exit(code or 0)
+
+
+def _show_error(line: str) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        traceback.print_exc()
+    typer.secho(line, fg="red", err=True)
+
+
+def _locate(error: Exception) -> str:
+    """Say which error broke out of which line of code."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import luna16.phantom
 from luna16.cli import main
 from luna16.scan import find_scans
 
@@ -60,6 +61,20 @@ def test_folder_below_a_file_is_one_line(
     error = capfd.readouterr().err
     assert error.count("\n") == 1
     assert "file" in error
+
+
+def test_fault_of_our_own_is_one_line_without_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError(f"{tmp_path}/2.25.1234.mhd")
+
+    monkeypatch.setattr(luna16.phantom, "write_phantom", fail)
+    assert run(monkeypatch, "phantom", str(tmp_path / "out")) == 1
+    error = capfd.readouterr().err
+    assert error.startswith("RuntimeError in test_luna16_cli.py, line ")
+    assert error.count("\n") == 1
+    assert "2.25" not in error
 
 
 @pytest.mark.parametrize(
