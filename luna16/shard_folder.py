@@ -123,7 +123,11 @@ def _check_out(out: Path, deal: Deal, *, replace: bool) -> None:
 
 def _check_outside(out: Path, files: Iterable[ScanFile]) -> None:
     for file in files:
-        if file.path.resolve().is_relative_to(out.resolve()):
+        try:
+            is_inside = file.path.resolve().is_relative_to(out.resolve())
+        except RuntimeError:  # its text holds the path, and so the series UID
+            raise ValueError(f"{file.place}: its .mhd file is a link that leads to itself.") from None
+        if is_inside:
             raise ValueError(f"{file.place}: this scan lies in {out} itself. Name an OUT apart from ROOT.")
 
 

@@ -179,6 +179,17 @@ def test_shard_is_never_made_of_itself(root: Path, out: Path) -> None:
     assert snapshot(out) == before
 
 
+def test_header_that_is_a_link_to_itself_is_refused(root: Path, out: Path) -> None:
+    header = find_scans(root)[4].path
+    header.unlink()
+    header.symlink_to(header)
+    with pytest.raises(
+        ValueError, match=r"^subset1, scan 2 of 3 in name order: .* a link that leads to itself"
+    ):
+        shard(root, out)
+    assert not out.exists()
+
+
 def test_missing_voxels_stop_it_without_a_trace(root: Path, out: Path) -> None:
     (root / "subset1" / "2.25.10001.zraw").unlink()
     with pytest.raises(ValueError, match=r"^subset1, scan 2 of 3 in name order: its .zraw file is missing"):
