@@ -3,6 +3,7 @@
 A file's name is its series UID. Messages therefore name a scan by its folder and its place in name order.
 """
 
+import math
 import re
 import zlib
 from collections.abc import Iterator, Sequence
@@ -76,17 +77,20 @@ def list_subset(root: Path, subset: int) -> list[ScanFile]:
 def load_scan(file: ScanFile) -> Scan:
     """Read one scan with SimpleITK.
 
-    Raises ValueError if the header cannot be read, or if the voxels are missing, too few, damaged or not
-    16-bit. All is checked before SimpleITK reads the voxels, as it takes a damaged .zraw without an error.
+    Raises ValueError if the header cannot be read, or if the voxels are missing, too few, damaged, not
+    16-bit or all equal. Files are checked before SimpleITK reads them, as it takes a damaged .zraw without an
+    error.
     """
     try:
         reader = open_header(file)
-        _check_voxel_file(file, num_bytes=2 * int(np.prod(reader.GetSize())))
+        _check_voxel_file(file, num_bytes=2 * math.prod(reader.GetSize()))
         voxels_hu = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise ValueError(f"{file.place}: SimpleITK cannot read its voxels.") from error
     except OSError as error:  # its text holds the path, and so the series UID
         raise ValueError(f"{file.place}: it cannot be read ({error.strerror}).") from None
+    if voxels_hu.min() == voxels_hu.max():
+        raise ValueError(f"{file.place}: every voxel is {voxels_hu.min()} HU.")
     return Scan(file.series_uid, voxels_hu, geometry_of(reader))
 
 
@@ -117,13 +121,15 @@ def open_header(file: ScanFile) -> sitk.ImageFileReader:
 
 
 def find_voxel_file(file: ScanFile, header: dict[str, str]) -> Path:
-    """Give the path of a scan's voxels; ValueError if it is missing or not in the header's own folder."""
+    """Give the path of a scan's voxels; ValueError if it is missing, in another folder or of another name."""
     name = header.get("ElementDataFile", "")
     if Path(name).name != name:
         raise ValueError(f"{file.place}: its header names voxels outside its own folder, which are not read.")
     path = file.path.with_name(name) if name else file.path.parent
     if not path.is_file():
-        raise ValueError(f"{file.place}: its {path.suffix if name else 'voxel'} file is missing.")
+        raise ValueError(f"{file.place}: its {path.suffix or 'voxel'} file is missing.")
+    if path.stem != file.path.stem:
+        raise ValueError(f"{file.place}: its header names the voxels of another scan.")
     return path
 
 

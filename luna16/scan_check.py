@@ -179,8 +179,6 @@ def _read_voxels(task: ScanTask, header: dict[str, str], geometry: Geometry) -> 
         path = find_voxel_file(file, header)
     except ValueError as error:
         return _fault(file, FaultKind.VOXEL_FILE, str(error))
-    if path.stem != file.path.stem:
-        return _fault(file, FaultKind.VOXEL_FILE, "its header names the voxels of another scan.")
     num_bytes = 2 * math.prod(geometry.size_zyx_vox)
     if not is_compressed(header) and path.stat().st_size != num_bytes:
         return _wrong_length(file, path.stat().st_size, num_bytes)

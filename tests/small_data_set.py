@@ -21,6 +21,7 @@ def write_small_data_set(root: Path) -> Path:
         for i in range(SCANS_PER_SUBSET):
             series_uid = f"2.25.{subset}000{i}"
             voxels_hu = np.full((4, 5, 6), 100 * subset + i, np.int16)
+            voxels_hu[0, 0, 0] = -1000
             geometry = Geometry((0.0, 0.0, 0.0), (1.0, 1.0, 1.0), AXIAL_DIRECTION, (4, 5, 6))
             write_image(folder / f"{series_uid}.mhd", voxels_hu, geometry, SCANNERS[subset])
             place = (series_uid, 1.0, 2.0, 2.5)

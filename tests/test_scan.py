@@ -115,6 +115,33 @@ def test_header_that_points_outside_its_folder_is_refused(tmp_path: Path, name: 
         load_second(tmp_path)
 
 
+def test_header_that_names_the_voxels_of_another_scan_is_refused(tmp_path: Path) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
+    path.write_text(path.read_text().replace(f"{UIDS[1]}.raw", f"{UIDS[0]}.raw"))
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .*: its header names the voxels of another scan\.$"):
+        load_second(tmp_path)
+
+
+def test_header_that_holds_its_voxels_itself_is_refused(tmp_path: Path) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
+    path.write_text(path.read_text().replace(f"{UIDS[1]}.raw", "LOCAL"))
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .*: its voxel file is missing\.$"):
+        load_second(tmp_path)
+
+
+def test_scan_of_equal_voxels_is_refused(tmp_path: Path) -> None:
+    (write_subset(tmp_path) / f"{UIDS[1]}.raw").write_bytes(bytes(240))
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .*: every voxel is 0 HU\.$"):
+        load_second(tmp_path)
+
+
+def test_header_of_a_size_beyond_64_bit_is_refused(tmp_path: Path) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
+    path.write_text(re.sub("DimSize = .*", "DimSize = 2097152 2097152 2097152", path.read_text()))
+    with pytest.raises(ValueError, match=r"its .raw file holds 240 bytes, expected 18446744073709551616"):
+        load_second(tmp_path)
+
+
 def test_zraw_file_that_inflates_to_much_more_comes_in_small_blocks(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zraw"
     path.write_bytes(zlib.compress(bytes(64 << 20)))
