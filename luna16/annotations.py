@@ -17,6 +17,8 @@ from luna16.geometry import Vector3
 COORDINATES = ("coordX", "coordY", "coordZ")
 CANDIDATE_COLUMNS = ("seriesuid", *COORDINATES, "class")
 NODULE_COLUMNS = ("seriesuid", *COORDINATES, "diameter_mm")
+FARTHEST_MM = 100_000  # no scanner's world is larger
+LARGEST_DIAMETER_MM = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +58,32 @@ class Row:
         return text
 
     def number_mm(self, column: str) -> float:
-        """Give a cell as a number; ValueError if it is not a finite one."""
+        """Give a cell as a number; ValueError if it is none or too large to be a place."""
         text = self.text(column)
         try:
             number = float(text)
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise ValueError(
-                f"{self.file_name}, line {self.line_no}: {column} is {text!r}, expected a number in mm."
-            )
+            raise self.explain(column, "a number in mm")
+        if abs(number) > FARTHEST_MM:
+            raise self.explain(column, f"-{FARTHEST_MM} to {FARTHEST_MM} mm")
         return number
+
+    def diameter_mm(self) -> float:
+        """Give a nodule's diameter, below 0 if it is not known; ValueError if it is none."""
+        diameter_mm = self.number_mm("diameter_mm")
+        if diameter_mm == 0 or diameter_mm > LARGEST_DIAMETER_MM:
+            raise self.explain(
+                "diameter_mm", f"more than 0 and at most {LARGEST_DIAMETER_MM} mm, or -1 if it is not known"
+            )
+        return diameter_mm
+
+    def explain(self, column: str, expected: str) -> ValueError:
+        """Say that a cell is not as expected; a series UID that has slipped into it is not shown."""
+        text = self.cells[column]
+        found = "a series UID" if text.count(".") > 1 else repr(text[:40])
+        return ValueError(f"{self.file_name}, line {self.line_no}: {column} is {found}, expected {expected}.")
 
     def center_xyz_mm(self) -> Vector3:
         """Give the row's world position."""
@@ -140,7 +157,7 @@ def parse_candidate(row: Row) -> Candidate:
 
 def parse_nodule(row: Row) -> Nodule:
     """Turn a row into a nodule; ValueError as in ``parse_candidate``."""
-    return Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.number_mm("diameter_mm"))
+    return Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.diameter_mm())
 
 
 def _read_findings(root: Path, name: str, only: Collection[str] | None) -> list[Nodule]:
@@ -179,5 +196,5 @@ def _check_columns(path: Path, found: Collection[str], expected: tuple[str, ...]
 
 def _is_nodule(row: Row) -> bool:
     if (text := row.text("class")) not in {"0", "1"}:
-        raise ValueError(f"{row.file_name}, line {row.line_no}: class is {text!r}, expected 0 or 1.")
+        raise row.explain("class", "0 or 1")
     return text == "1"

@@ -81,6 +81,11 @@ def test_missing_table_is_named_with_both_places(root: Path) -> None:
 FAULTS = [
     ("30,8.25", "n/a,8.25", "annotations.csv, line 2: coordZ is 'n/a', expected a number in mm."),
     ("30,8.25", "inf,8.25", "annotations.csv, line 2: coordZ is 'inf', expected a number in mm."),
+    ("30,8.25", "1e300,8", "annotations.csv, line 2: coordZ is '1e300', expected -100000 to 100000 mm."),
+    ("30,8.25", "30,1e9", "annotations.csv, line 2: diameter_mm is '1e9', expected -100000 to 100000 mm."),
+    ("30,8.25", "30,201", "annotations.csv, line 2: diameter_mm is '201', expected more than 0 and at most"),
+    ("30,8.25", "30,0.0", "annotations.csv, line 2: diameter_mm is '0.0', expected more than 0 and at most"),
+    ("1.5", "2.25.1", "annotations.csv, line 2: coordX is a series UID, expected a number in mm."),
     ("30,8.25", "30,", "annotations.csv, line 2: diameter_mm is empty."),
     ("30,8.25", "30", "annotations.csv, line 2: diameter_mm is empty."),
     (",diameter_mm", "", "annotations.csv, line 1: column diameter_mm is missing, expected seriesuid,"),
