@@ -38,6 +38,7 @@ class Nodule:
     series_uid: str = field(repr=False)
     center_xyz_mm: Vector3
     diameter_mm: float
+    line_no: int = 0
 
 
 Finding = TypeVar("Finding", Candidate, Nodule)
@@ -157,7 +158,7 @@ def parse_candidate(row: Row) -> Candidate:
 
 def parse_nodule(row: Row) -> Nodule:
     """Turn a row into a nodule; ValueError as in ``parse_candidate``."""
-    return Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.diameter_mm())
+    return Nodule(row.text("seriesuid"), row.center_xyz_mm(), row.diameter_mm(), row.line_no)
 
 
 def _read_findings(root: Path, name: str, only: Collection[str] | None) -> list[Nodule]:

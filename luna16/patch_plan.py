@@ -8,7 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from luna16.annotations import Candidate, find_table, group_by_series, read_candidates, read_series_uids
+from luna16.annotations import (
+    Candidate,
+    Nodule,
+    find_table,
+    group_by_series,
+    read_candidates,
+    read_nodules,
+    read_series_uids,
+)
 from luna16.cache import make_key
 from luna16.config import DataConfig
 from luna16.patches import CUTTING_VERSION
@@ -20,10 +28,11 @@ TABLES = ("seriesuids.csv", "candidates_V2.csv", "annotations.csv", "annotations
 
 @dataclass(frozen=True)
 class ScanCut:
-    """One scan and those of its candidates whose patches are kept."""
+    """One scan, its nodules, and those of its candidates whose patches are kept."""
 
     file: ScanFile
     candidates: tuple[Candidate, ...] = field(repr=False)
+    nodules: tuple[Nodule, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,11 @@ class PatchPlan:
         """What is cut, by UID, in the order of the rows: training scans, then validation scans."""
         chosen = {uid: self._choose(uid) for uid in self.split.train}
         chosen |= {uid: tuple(self._candidates[uid]) for uid in self.split.validation}
-        return {uid: ScanCut(self.files[uid], candidates) for uid, candidates in chosen.items()}
+        nodules = group_by_series(read_nodules(self.data_root, only=self.files))
+        return {
+            uid: ScanCut(self.files[uid], candidates, tuple(nodules[uid]))
+            for uid, candidates in chosen.items()
+        }
 
     @property
     def num_patches(self) -> int:

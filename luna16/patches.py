@@ -1,23 +1,42 @@
 """Cut the cube around a candidate out of a scan, and make it ready for the network."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
+from luna16.annotations import Candidate, Nodule
 from luna16.config import DataConfig
 from luna16.geometry import AXIAL_DIRECTION, Vector3
-from luna16.scan import Int16Array, Scan, make_image
+from luna16.scan import Int16Array, Scan, ScanFile, load_scan, make_image
 
 if TYPE_CHECKING:  # the processes that cut need no torch, which takes two seconds to import
     import torch
 
-CUTTING_VERSION = 1  # raise it when the same scan and settings give other patches: they are then cut anew
+CUTTING_VERSION = 2  # raise it when the same scan and settings give other patches: they are then cut anew
 MAX_TILT = 1e-6
 
 FloatArray = npt.NDArray[np.float64]
 Voxels = npt.NDArray[np.float32]
+
+
+def cut_scan(
+    file: ScanFile, candidates: Sequence[Candidate], nodules: Sequence[Nodule], config: DataConfig
+) -> Int16Array:
+    """Read a scan and cut the patches of its candidates, int16 HU of shape (N, D, H, W).
+
+    Raises ValueError, which names the scan by its place, if it cannot be read, or if a candidate or nodule
+    lies outside it.
+    """
+    scan = load_scan(file)
+    _check_inside(file, scan, "annotations.csv", nodules)
+    _check_inside(file, scan, "candidates_V2.csv", candidates)
+    patches_hu = np.empty((len(candidates), *[config.patch_size_vox] * 3), np.int16)
+    for row, candidate in enumerate(candidates):
+        patches_hu[row] = extract_patch(scan, candidate.center_xyz_mm, config)
+    return patches_hu
 
 
 def extract_patch(scan: Scan, center_xyz_mm: Vector3, config: DataConfig) -> Int16Array:
@@ -85,6 +104,14 @@ def scale_patches(patches_hu: Int16Array, config: DataConfig, device: "torch.dev
 
     patches = torch.from_numpy(patches_hu).to(device).float().unsqueeze(1)
     return ((patches - config.hu_min) / (config.hu_max - config.hu_min)).clamp(0, 1)
+
+
+def _check_inside(file: ScanFile, scan: Scan, table: str, findings: Sequence[Candidate | Nodule]) -> None:
+    for finding in findings:
+        if not scan.geometry.contains(finding.center_xyz_mm):
+            raise ValueError(
+                f"{file.place}: {table}, line {finding.line_no}: The centre lies outside its scan."
+            )
 
 
 def _half_side_mm(config: DataConfig) -> float:

@@ -22,8 +22,7 @@ from luna16.cache import (
 )
 from luna16.config import DataConfig
 from luna16.patch_plan import PatchPlan, ScanCut
-from luna16.patches import extract_patch
-from luna16.scan import load_scan
+from luna16.patches import cut_scan
 from luna16.worker_processes import run_each
 
 BYTES_WORTH_A_PROCESS = 1_000_000_000  # read and cut in two seconds; a process starts in half a second
@@ -146,29 +145,13 @@ def _cut_scan(task: _Task) -> _Outcome:
     if task.checksum is not None and task.array.checksum(task.first_row, num_rows) == task.checksum:
         return _Outcome(task.checksum)
     try:
-        patches_hu = _cut_patches(task)
+        patches_hu = cut_scan(task.cut.file, task.cut.candidates, task.cut.nodules, task.config)
     except ValueError as error:
         return _Outcome(set_aside=str(error))
     try:
         return _Outcome(task.array.write_rows(task.first_row, patches_hu))
     except OSError as error:
         return _Outcome(write_error=explain_write_error(task.array, error))
-
-
-def _cut_patches(task: _Task) -> Int16Array:
-    file = task.cut.file
-    patches_hu = np.empty((len(task.cut.candidates), *task.array.shape[1:]), np.int16)
-    try:
-        scan = load_scan(file)
-    except RuntimeError:  # its text holds the path, and so the series UID
-        raise ValueError(f"{file.place}: SimpleITK cannot read its voxels.") from None
-    for row, candidate in enumerate(task.cut.candidates):
-        try:
-            patches_hu[row] = extract_patch(scan, candidate.center_xyz_mm, task.config)
-        except ValueError as error:
-            where = f"{file.place}: candidates_V2.csv, line {candidate.line_no}"
-            raise ValueError(f"{where}: {error}") from error
-    return patches_hu
 
 
 def _note(task: _Task, outcome: _Outcome, folder: CacheFolder) -> None:

@@ -20,8 +20,8 @@ from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, EvaluationConfig
 from luna16.dataset import PatchSet
 from luna16.evaluation import group_by_scan, predict_logits
-from luna16.patches import extract_patch
-from luna16.scan import ScanFile, find_scans, load_scan
+from luna16.patches import cut_scan
+from luna16.scan import ScanFile, find_scans
 from luna16.scan_scores import FloatArray, ScanScores
 from luna16.split import split_by_series
 
@@ -119,16 +119,9 @@ def _read_findings(data_root: Path, files: Sequence[ScanFile]) -> _Findings:
 
 def _cut_scan(file: ScanFile, findings: _Findings, config: DataConfig) -> PatchSet:
     uid = file.series_uid
-    scan = load_scan(file)
-    candidates = findings.candidates[uid]
-    patches_hu = np.empty((len(candidates), *[config.patch_size_vox] * 3), np.int16)
-    for row, candidate in enumerate(candidates):
-        try:
-            patches_hu[row] = extract_patch(scan, candidate.center_xyz_mm, config)
-        except ValueError as error:
-            raise ValueError(f"candidates_V2.csv, line {candidate.line_no}: {error}") from error
-    nodules, excluded = findings.nodules[uid], findings.excluded[uid]
-    return PatchSet(patches_hu, tuple(candidates), (uid,), tuple(nodules), tuple(excluded))
+    candidates, nodules = findings.candidates[uid], findings.nodules[uid]
+    patches_hu = cut_scan(file, candidates, nodules, config)
+    return PatchSet(patches_hu, tuple(candidates), (uid,), tuple(nodules), tuple(findings.excluded[uid]))
 
 
 def _score_scan(checkpoint: Checkpoint, patch_set: PatchSet, device: torch.device) -> ScanScores:

@@ -40,8 +40,8 @@ def test_tables_are_read_as_written(root: Path) -> None:
         Candidate("2.25.1", (1.5, -2.0, 30.0), is_nodule=True, line_no=2),
         Candidate("2.25.2", (4.0, 5.0, 6.0), is_nodule=False, line_no=3),
     ]
-    assert read_nodules(root) == [Nodule("2.25.1", (1.5, -2.0, 30.0), 8.25)]
-    assert read_excluded(root) == [Nodule("2.25.2", (4.0, 5.0, 6.0), -1.0)]
+    assert read_nodules(root) == [Nodule("2.25.1", (1.5, -2.0, 30.0), 8.25, line_no=2)]
+    assert read_excluded(root) == [Nodule("2.25.2", (4.0, 5.0, 6.0), -1.0, line_no=2)]
 
 
 def test_only_the_scans_asked_for_are_read(root: Path) -> None:

@@ -106,12 +106,15 @@ def test_other_settings_are_cut_anew(phantom: Path, tmp_path: Path) -> None:
     assert shard.train.patches_hu.shape[1:] == (12, 12, 12)
 
 
-def test_scan_with_a_candidate_outside_is_set_aside_by_line(root: Path, tmp_path: Path) -> None:
-    fields = (root / "candidates_V2.csv").read_text().splitlines()[1].split(",")
-    edit(root / "candidates_V2.csv", ",".join(fields), ",".join([fields[0], "9999", *fields[2:]]))
+@pytest.mark.parametrize("name", ["candidates_V2.csv", "annotations.csv"])
+def test_scan_with_a_candidate_or_nodule_outside_is_set_aside_by_line(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    fields = (root / name).read_text().splitlines()[1].split(",")
+    edit(root / name, ",".join(fields), ",".join([fields[0], "9999", *fields[2:]]))
     shard = load(root, tmp_path / "cache", CONFIG)
     (reason,) = shard.set_aside
-    assert reason.endswith("candidates_V2.csv, line 2: The centre lies outside its scan.")
+    assert reason.endswith(f"{name}, line 2: The centre lies outside its scan.")
     assert fields[0] not in shard.train.series_uids + shard.validation.series_uids
 
 

@@ -87,7 +87,7 @@ def test_changed_table_is_followed(root: Path, cache: Path) -> None:
 def test_changed_scan_is_followed(root: Path, cache: Path) -> None:
     before = prepare(root, cache).patches_hu.copy()
     path = next((root / "subset0").glob("*.raw"))
-    path.write_bytes(bytes(path.stat().st_size))
+    path.write_bytes(b"\x01\x00" + bytes(path.stat().st_size - 2))
     assert (prepare(root, cache).patches_hu != before).any()
 
 
@@ -106,7 +106,7 @@ def test_build_that_was_stopped_goes_on_where_it_ended(
     with pytest.raises(KeyboardInterrupt):
         prepare_patches(plan, cache, on_progress=stop_after(2))
     read: list[str] = []
-    monkeypatch.setattr(prepare_module, "load_scan", lambda file: read.append(file.place) or load_scan(file))
+    monkeypatch.setattr("luna16.patches.load_scan", lambda file: read.append(file.place) or load_scan(file))
     prepare_patches(plan, cache)
     assert read == [list(plan.cuts.values())[2].file.place]
     prepare(scans, tmp_path / "fresh")
