@@ -15,6 +15,7 @@ import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
 from luna16.geometry import Geometry
+from luna16.header import check_header
 
 Int16Array = npt.NDArray[np.int16]
 
@@ -77,13 +78,15 @@ def list_subset(root: Path, subset: int) -> list[ScanFile]:
 def load_scan(file: ScanFile) -> Scan:
     """Read one scan with SimpleITK.
 
-    Raises ValueError if the header cannot be read, or if the voxels are missing, too few, damaged, not
+    Raises ValueError if the header is faulty, or if the voxels are missing, too few, damaged, not
     16-bit or all equal. Files are checked before SimpleITK reads them, as it takes a damaged .zraw without an
     error.
     """
     try:
+        header = read_header(file)
+        _check_header(file, header)
         reader = open_header(file)
-        _check_voxel_file(file, num_bytes=2 * math.prod(reader.GetSize()))
+        _check_voxel_file(file, header, num_bytes=2 * math.prod(reader.GetSize()))
         voxels_hu = sitk.GetArrayFromImage(reader.Execute())
     except RuntimeError as error:
         raise ValueError(f"{file.place}: SimpleITK cannot read its voxels.") from error
@@ -180,8 +183,12 @@ def _check_unique(scans: list[ScanFile]) -> None:
         places[scan.series_uid] = scan.place
 
 
-def _check_voxel_file(file: ScanFile, *, num_bytes: int) -> None:
-    header = read_header(file)
+def _check_header(file: ScanFile, header: dict[str, str]) -> None:
+    for _, detail in check_header(header):
+        raise ValueError(f"{file.place}: {detail}")
+
+
+def _check_voxel_file(file: ScanFile, header: dict[str, str], *, num_bytes: int) -> None:
     path = find_voxel_file(file, header)
     if is_compressed(header):
         found = sum(map(len, read_voxel_blocks(file, path, header)))

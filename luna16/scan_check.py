@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from luna16.faults import Fault, FaultKind
 from luna16.geometry import Geometry, Vector3
+from luna16.header import check_header
 from luna16.scan import (
     ScanFile,
     find_voxel_file,
@@ -28,8 +29,6 @@ IndexArray = npt.NDArray[np.int64]
 
 UID_PATTERN = re.compile(r"(0|[1-9]\d*)(\.(0|[1-9]\d*))+")  # DICOM PS3.5, section 9.1
 UID_LENGTH = 64
-SPACING_MM = (0.1, 10.0)
-ORTHONORMAL_WITHIN = 1e-3
 AIR_BELOW_HU = -500
 TISSUE_ABOVE_HU = 0
 CT_HU = 4096  # 12 bits and padding of -3024 lie within this; metal and some paddings lie beyond
@@ -111,7 +110,7 @@ def measure_voxels(
 def _check_scan(task: ScanTask) -> CheckedScan:
     file = task.file
     header = read_header(file)
-    faults = list(_check_header(file, header))
+    faults = [_fault(file, kind, detail) for kind, detail in check_header(header)]
     geometry = _read_geometry(file) if not faults else None
     voxels = _read_voxels(task, header, geometry) if isinstance(geometry, Geometry) else None
     faults += [found for found in (geometry, voxels) if isinstance(found, Fault)]
@@ -128,42 +127,6 @@ def _check_scan(task: ScanTask) -> CheckedScan:
 def _check_name(file: ScanFile) -> Iterator[Fault]:
     if not UID_PATTERN.fullmatch(file.series_uid) or len(file.series_uid) > UID_LENGTH:
         yield _fault(file, FaultKind.SCAN_NAME, "expected at most 64 digits and dots.")
-
-
-def _check_header(file: ScanFile, header: dict[str, str]) -> Iterator[Fault]:
-    """Check what SimpleITK would refuse without a reason, or take as it is."""
-    if "ObjectType" not in header and "NDims" not in header:
-        yield _fault(file, FaultKind.HEADER, "it is no MetaImage header.")
-        return
-    size = _numbers(header, "DimSize", 3)
-    if size is None or not all(n >= 1 and n.is_integer() for n in size):
-        yield _fault(
-            file, FaultKind.VOXEL_TYPE, f"{_quote(header, 'DimSize')}, expected three sizes in voxels."
-        )
-    if header.get("ElementType") != "MET_SHORT":
-        yield _fault(file, FaultKind.VOXEL_TYPE, f"{_quote(header, 'ElementType')}, expected MET_SHORT.")
-    if "ElementDataFile" not in header:
-        yield _fault(file, FaultKind.VOXEL_FILE, "ElementDataFile is missing.")
-    yield from _check_grid(file, header)
-
-
-def _check_grid(file: ScanFile, header: dict[str, str]) -> Iterator[Fault]:
-    low_mm, high_mm = SPACING_MM
-    spacing_mm = _numbers(header, "ElementSpacing", 3)
-    if spacing_mm is None or not all(low_mm <= step_mm <= high_mm for step_mm in spacing_mm):
-        found = _quote(header, "ElementSpacing")
-        yield _fault(file, FaultKind.SPACING, f"{found}, expected three of {low_mm:g} to {high_mm:g} mm.")
-    if _numbers(header, "Offset", 3) is None:
-        yield _fault(file, FaultKind.SPACING, f"{_quote(header, 'Offset')}, expected three numbers in mm.")
-    direction = _numbers(header, "TransformMatrix", 9)
-    if direction is None or not _is_orthonormal(direction):
-        found = _quote(header, "TransformMatrix")
-        yield _fault(file, FaultKind.DIRECTION, f"{found}, expected an orthonormal 3 x 3 matrix.")
-
-
-def _is_orthonormal(direction: list[float]) -> bool:
-    matrix = np.reshape(direction, (3, 3))
-    return np.allclose(matrix @ matrix.T, np.eye(3), rtol=0, atol=ORTHONORMAL_WITHIN)
 
 
 def _read_geometry(file: ScanFile) -> Geometry | Fault:
@@ -217,18 +180,6 @@ def _check_values(file: ScanFile, voxels: VoxelFacts) -> Iterator[Fault]:
     elif voxels.share_ct < 0.5:
         found = f"{1 - voxels.share_ct:.0%} of the values lie beyond {CT_HU} HU"
         yield _fault(file, FaultKind.HU_RANGE, f"{found}; the bytes may be in the wrong order.")
-
-
-def _numbers(header: dict[str, str], key: str, count: int) -> list[float] | None:
-    try:
-        numbers = [float(text) for text in header.get(key, "").split()]
-    except ValueError:
-        return None
-    return numbers if len(numbers) == count and all(map(math.isfinite, numbers)) else None
-
-
-def _quote(header: dict[str, str], key: str) -> str:
-    return f"{key} is {header[key][:60]!r}" if key in header else f"{key} is missing"
 
 
 def _fault(file: ScanFile, kind: FaultKind, detail: str) -> Fault:

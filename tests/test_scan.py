@@ -142,6 +142,29 @@ def test_header_of_a_size_beyond_64_bit_is_refused(tmp_path: Path) -> None:
         load_second(tmp_path)
 
 
+HEADER_FAULTS = [
+    ("ElementSpacing", "0 1 1", "ElementSpacing is '0 1 1', expected three of 0.1 to 10 mm."),
+    ("ElementSpacing", "-1 1 1", "ElementSpacing is '-1 1 1', expected three of 0.1 to 10 mm."),
+    ("Offset", "nan 0 0", "Offset is 'nan 0 0', expected three numbers in mm."),
+    ("DimSize", "5 -5 6", "DimSize is '5 -5 6', expected three sizes in voxels."),
+    (
+        "TransformMatrix",
+        "1 1 0 0 1 0 0 0 1",
+        "TransformMatrix is '1 1 0 0 1 0 0 0 1', expected an orthonormal",
+    ),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), HEADER_FAULTS)
+def test_faulty_header_is_named_with_key_and_value(
+    tmp_path: Path, key: str, value: str, message: str
+) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
+    path.write_text(re.sub(f"{key} = .*", f"{key} = {value}", path.read_text()))
+    with pytest.raises(ValueError, match=re.escape(f"subset0, scan 2 of 3 in name order: {message}")):
+        load_second(tmp_path)
+
+
 def test_zraw_file_that_inflates_to_much_more_comes_in_small_blocks(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zraw"
     path.write_bytes(zlib.compress(bytes(64 << 20)))
@@ -191,14 +214,14 @@ def test_damaged_zraw_file(tmp_path: Path) -> None:
 
 def test_header_that_is_none(tmp_path: Path) -> None:
     (write_subset(tmp_path) / f"{UIDS[1]}.mhd").write_text("hello\n")
-    with pytest.raises(ValueError, match=r"scan 2 of 3 in name order: the .mhd header cannot be read"):
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .*: it is no MetaImage header"):
         load_second(tmp_path)
 
 
 def test_voxels_that_are_not_16_bit(tmp_path: Path) -> None:
     path = write_subset(tmp_path) / f"{UIDS[1]}.mhd"
     path.write_text(path.read_text().replace("MET_SHORT", "MET_FLOAT"))
-    with pytest.raises(ValueError, match=r"tells of 3-D 32-bit float, expected 3-D MET_SHORT"):
+    with pytest.raises(ValueError, match=r"ElementType is 'MET_FLOAT', expected MET_SHORT"):
         load_second(tmp_path)
 
 
