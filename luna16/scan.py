@@ -64,9 +64,12 @@ def find_subsets(root: Path) -> list[int]:
 
 
 def list_subset(root: Path, subset: int) -> list[ScanFile]:
-    """List the scans of one subset folder by name; FileNotFoundError if it holds no .mhd file."""
+    """List the scans of one subset folder by name; FileNotFoundError if it holds no .mhd file.
+
+    Hidden files are left out: a Mac writes a ``._<name>.mhd`` beside each file that it copies.
+    """
     folder = root / f"subset{subset}"
-    paths = sorted(folder.glob("*.mhd"))
+    paths = sorted(path for path in folder.glob("*.[mM][hH][dD]") if path.name[0] != ".")
     if not paths:
         raise FileNotFoundError(f"{folder} holds no .mhd file. Check data_root.")
     return [
@@ -109,6 +112,7 @@ def open_header(file: ScanFile) -> sitk.ImageFileReader:
     Raises ValueError if the header cannot be read or tells of anything but 3-D voxels of 16 bit.
     """
     reader = sitk.ImageFileReader()
+    reader.SetImageIO("MetaImageIO")  # by itself SimpleITK knows it by a lower-case .mhd only
     reader.SetFileName(str(file.path))
     try:
         reader.ReadImageInformation()

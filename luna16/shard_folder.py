@@ -114,7 +114,7 @@ def _check_out(out: Path, deal: Deal, *, replace: bool) -> None:
             raise FileExistsError(f"{out / site} is no shard: it has no {MANIFEST}. Move it away first.")
     dealt = {scan.series_uid for scans in deal.values() for scan in scans}
     for folder in sorted(set(out.iterdir()) - {out / site for site in deal}):
-        if num_common := sum(path.stem in dealt for path in folder.glob("subset*/*.mhd")):
+        if num_common := sum(path.stem in dealt for path in folder.glob("subset*/*.[mM][hH][dD]")):
             raise ValueError(
                 f"{num_common} of these scans are in {folder} already, and a scan may be in one shard only. "
                 "Remove that shard or name another OUT."

@@ -97,9 +97,9 @@ def _find_files(root: Path) -> tuple[list[ScanFile], list[Fault]]:
 
 
 def _check_headers_exist(folder: Path) -> Iterator[Fault]:
-    paths = list(folder.iterdir())
-    headers = {path.stem for path in paths if path.suffix == ".mhd"}
-    lone = {path.stem for path in paths if path.suffix in VOXEL_SUFFIXES} - headers
+    paths = [path for path in folder.iterdir() if path.name[0] != "."]
+    headers = {path.stem for path in paths if path.suffix.lower() == ".mhd"}
+    lone = {path.stem for path in paths if path.suffix.lower() in VOXEL_SUFFIXES} - headers
     if lone:
         yield Fault(FaultKind.NO_HEADER, folder.name, f"{len(lone)} voxel files without a .mhd of that name.")
 

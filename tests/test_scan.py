@@ -46,6 +46,18 @@ def test_scans_are_sorted_by_subset_and_name(tmp_path: Path) -> None:
     ]
 
 
+def test_hidden_files_of_a_mac_are_no_scans(tmp_path: Path) -> None:
+    (write_subset(tmp_path) / f"._{UIDS[0]}.mhd").write_bytes(b"\x00\x05\x16\x07")
+    assert [scan.series_uid for scan in find_scans(tmp_path)] == list(UIDS)
+
+
+def test_header_with_an_upper_case_suffix_is_a_scan(tmp_path: Path) -> None:
+    path = write_subset(tmp_path) / f"{UIDS[0]}.mhd"
+    path.rename(path.with_suffix(".MHD"))
+    assert [scan.series_uid for scan in find_scans(tmp_path)] == list(UIDS)
+    assert load_scan(find_scans(tmp_path)[0]).series_uid == UIDS[0]
+
+
 def test_only_the_subsets_asked_for_are_listed(tmp_path: Path) -> None:
     write_subset(tmp_path, 0, uids=("2.25.1",))
     write_subset(tmp_path, 1, uids=("2.25.2",))
