@@ -49,13 +49,17 @@ def luna16(version: VersionOption = False) -> None:
 
 @app.command()
 def phantom(
-    out: Annotated[Path, typer.Argument(help="New or empty folder to write the data set into.")],
-    sites: Annotated[int, typer.Option(min=1, max=100, help="Subset folders, each with its scanner.")] = 3,
-    scans_per_site: Annotated[int, typer.Option(min=1, max=1000, help="Scans in each subset.")] = 9,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same files.")] = 0,
+    out: Annotated[Path, typer.Argument()],
+    sites: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Subset folders, each with its scanner.")
+    ] = 3,
+    scans_per_site: Annotated[
+        int, typer.Option(min=1, max=1000, metavar="N", help="Scans in each subset.")
+    ] = 9,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed gives the same files.")] = 0,
     verbose: VerboseOption = False,
 ) -> None:
-    """Write synthetic scans in the layout of LUNA16; they show no patient."""
+    """Write synthetic scans in the layout of LUNA16 into OUT, a new or empty folder; they show no patient."""
     from luna16.phantom import write_phantom
 
     with open_progress() as progress:

@@ -13,19 +13,24 @@ EXIT_SET_ASIDE = 1
 
 
 def evaluate_command(
-    model: Annotated[Path, typer.Option(help="Model file (.safetensors); its .json lies beside it.")],
-    data: Annotated[Path, typer.Option(help="Data set in the layout of LUNA16.")],
+    model: Annotated[
+        Path, typer.Option(metavar="FILE", help="Model file (.safetensors); its .json lies beside it.")
+    ],
+    data: Annotated[Path, typer.Option(metavar="FOLDER", help="Data set in the layout of LUNA16.")],
     subset: Annotated[
-        list[int] | None, typer.Option(min=0, help="Only this subset; may be given again. (default: all)")
+        list[int] | None,
+        typer.Option(min=0, metavar="N", help="Only this subset; may be given again. (default: all)"),
     ] = None,
     validation_only: Annotated[
         bool, typer.Option("--validation-only", help="Only scans that a site of this data does not train on.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Table of marks to write; it holds scan UIDs.")] = Path(
-        "submission.csv"
-    ),
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same intervals.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")] = "auto",
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", help="Table of marks to write; it holds scan UIDs.")
+    ] = Path("submission.csv"),
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The same seed gives the same intervals.")
+    ] = 0,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     verbose: VerboseOption = False,
 ) -> None:

@@ -15,23 +15,26 @@ EXIT_SET_ASIDE = 1
 
 
 def prepare(
-    root: Annotated[Path, typer.Argument(help="Data set in the layout of LUNA16. Nothing in it is changed.")],
-    out: Annotated[
-        Path, typer.Argument(help="Folder of the patches; that of a site is FEDLUNA_HOME/sites/SITE/patches.")
-    ],
+    root: Annotated[Path, typer.Argument()],
+    out: Annotated[Path, typer.Argument()],
     subset: Annotated[
-        list[int] | None, typer.Option(min=0, help="A subset to use; may be repeated. (default: all)")
+        list[int] | None,
+        typer.Option(min=0, metavar="N", help="A subset to use; may be repeated. (default: all)"),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="The run's TOML file, whose data table says how patches are cut.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The run's TOML file, whose data table says how patches are cut."),
     ] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Scans to cut at once. (default: up to one a core)")
+        int | None,
+        typer.Option(min=1, max=256, metavar="N", help="Scans to cut at once. (default: up to one a core)"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Cut the patches of ROOT into OUT, so that training only reads them; fl-client would do it itself.
+
+    ROOT has the layout of LUNA16 and is not changed. A site's OUT is FEDLUNA_HOME/sites/SITE/patches.
 
     It can be stopped at any time and goes on where it ended. Exit code 1: a scan had to be set aside.
     """

@@ -16,44 +16,58 @@ EXIT_DIFFERENT = 1
 
 
 def shard(
-    root: Annotated[Path | None, typer.Argument(help="Data set in the layout of LUNA16.")] = None,
-    out: Annotated[Path | None, typer.Argument(help="New or empty folder; each site gets OUT/SITE.")] = None,
+    root: Annotated[Path | None, typer.Argument()] = None,
+    out: Annotated[Path | None, typer.Argument()] = None,
     sites: Annotated[
-        str, typer.Option(help="Their names: north,east,south. (default by scanner: one for each vendor)")
+        str,
+        typer.Option(
+            metavar="NAMES", help="Their names: north,east,south. (default by scanner: one for each vendor)"
+        ),
     ] = "",
     by: Annotated[
         By,
         typer.Option(
+            metavar="WAY",
             help="subset: whole subsets; scanner: all scans of a vendor; equal: equally many scans, with "
-            "nodules and without; dirichlet: unlike sites."
+            "nodules and without; dirichlet: unlike sites.",
         ),
     ] = Recipe.by,
     scanner_csv: Annotated[
         Path | None,
-        typer.Option(help="For --by scanner: a table with columns SeriesInstanceUID and Manufacturer."),
+        typer.Option(
+            metavar="FILE", help="For --by scanner: a table with columns SeriesInstanceUID and Manufacturer."
+        ),
     ] = None,
     alpha: Annotated[
-        float, typer.Option(help="For --by dirichlet: the smaller, the more unlike are the sites.")
+        float,
+        typer.Option(metavar="X", help="For --by dirichlet: the smaller, the more unlike are the sites."),
     ] = Recipe.alpha,
     seed: Annotated[
-        int, typer.Option(min=0, help="For equal and dirichlet: the same seed deals the same scans.")
+        int,
+        typer.Option(min=0, metavar="N", help="For equal and dirichlet: the same seed deals the same scans."),
     ] = Recipe.seed,
     link: Annotated[
-        Link, typer.Option(help="How a shard gets its scans; only a copy can be carried elsewhere.")
+        Link,
+        typer.Option(
+            metavar="KIND",
+            help="How a shard gets its scans: symlink, hard or copy. Only a copy can be carried elsewhere.",
+        ),
     ] = Recipe.link,
     force: Annotated[
         bool, typer.Option("--force", help="Add to the shards in OUT; replace those of the same name.")
     ] = False,
     check: Annotated[
-        Path | None, typer.Option(help="Instead: compare a shard, OUT/SITE, with its manifest.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Instead: compare a shard, OUT/SITE, with its manifest."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Deal the scans of ROOT out to sites: a folder OUT/SITE for each, as fl-client reads it.
 
-    ROOT has the layout of LUNA16; OUT is a new or empty folder. Or check such a shard with
-    --check OUT/SITE; exit code 1 says that it is not as its manifest says.
+    ROOT has the layout of LUNA16; OUT is a new or empty folder.
+
+    Or check such a shard with --check OUT/SITE; exit code 1 says that it is not as its manifest says.
     """
     if check:
         if root or sites:

@@ -14,20 +14,27 @@ EXIT_FAULTS = 1
 
 
 def verify_command(
-    root: Annotated[Path, typer.Argument(help="Data set in the layout of LUNA16. Nothing in it is changed.")],
+    root: Annotated[Path, typer.Argument()],
     jobs: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Scans to check at once. (default: one a core)")
+        int | None,
+        typer.Option(min=1, max=256, metavar="N", help="Scans to check at once. (default: one a core)"),
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Also write all of it as JSON to this file outside ROOT. It names scans by UID."),
+        typer.Option(
+            metavar="FILE",
+            help="Also write all of it as JSON to this file outside ROOT. It names scans by UID.",
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print that JSON, with its UIDs, instead of the table.")
     ] = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Check every scan and table of a data set. Exit code 1 says that something is wrong with it."""
+    """Check every scan and table of the data set ROOT, which has the layout of LUNA16; it is not changed.
+
+    Exit code 1 says that something is wrong with it.
+    """
     from luna16.fault_table import show_report
     from luna16.verify import describe, verify, write_report
 

@@ -108,6 +108,22 @@ def test_help_tells_the_defaults(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert "default: 9" in text
 
 
+@pytest.mark.parametrize(
+    ("command", "names"), [("verify", ["ROOT"]), ("shard", ["ROOT", "OUT"]), ("prepare", ["ROOT", "OUT"])]
+)
+def test_help_says_what_folders_are_and_fits_80_columns(
+    command: str, names: list[str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert run(monkeypatch, command, "--help") == 0
+    lines = capfd.readouterr().out.splitlines()
+    about = " ".join(lines[2 : next(i for i, line in enumerate(lines) if "Arguments" in line)])
+    assert "layout of LUNA16" in " ".join(about.split())
+    assert all(name in about for name in names)
+    assert max(map(len, lines)) <= 80
+    assert not any("diri" in line and "dirichlet" not in line for line in lines)
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from luna16.cli import main; main()", "phantom", str(tmp_path / "out")]
