@@ -181,6 +181,8 @@ def _read_rows(
 def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read ({error.strerror}). Check its rights.") from error
     except UnicodeDecodeError as error:
         raise ValueError(
             f"{path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8 CSV."
@@ -189,7 +191,7 @@ def _read_text(path: Path) -> str:
 
 def _check_columns(path: Path, found: Collection[str], expected: tuple[str, ...]) -> None:
     if missing := [column for column in expected if column not in found]:
-        advice = " Save it with commas." if any(";" in column for column in found) else ""
+        advice = " Save it with commas." if any({*";\t"} & {*column} for column in found) else ""
         raise ValueError(
             f"{path.name}, line 1: column {missing[0]} is missing, expected {', '.join(expected)}.{advice}"
         )

@@ -20,7 +20,7 @@ from luna16.annotations import (
 from luna16.cache import make_key
 from luna16.config import DataConfig
 from luna16.patches import CUTTING_VERSION
-from luna16.scan import ScanFile, find_scans
+from luna16.scan import ScanFile, find_scans, list_folder
 from luna16.split import Split, split_by_series
 
 TABLES = ("seriesuids.csv", "candidates_V2.csv", "annotations.csv", "annotations_excluded.csv")
@@ -80,7 +80,7 @@ class PatchPlan:
     def source_files(self) -> list[Path]:
         """All files in the subset folders, as a header may name any of them."""
         folders = sorted({file.path.parent for file in self.files.values()})
-        return [path for folder in folders for path in sorted(folder.iterdir()) if path.name[0] != "."]
+        return [path for folder in folders for path in list_folder(folder)]
 
     @cached_property
     def _candidates(self) -> dict[str, list[Candidate]]:

@@ -56,7 +56,7 @@ def find_subsets(root: Path) -> list[int]:
     """List the numbers of the subset folders in ``root``; FileNotFoundError if there is none."""
     if not root.is_dir():
         raise FileNotFoundError(f"No data folder {root}. Check data_root.")
-    names = [re.fullmatch(r"subset(\d+)", folder.name) for folder in root.iterdir() if folder.is_dir()]
+    names = [re.fullmatch(r"subset(\d+)", folder.name) for folder in list_folder(root) if folder.is_dir()]
     found = sorted(int(name[1]) for name in names if name)
     if not found:
         raise FileNotFoundError(f"{root} holds no subset folder, expected subset0, subset1 and so on.")
@@ -64,18 +64,29 @@ def find_subsets(root: Path) -> list[int]:
 
 
 def list_subset(root: Path, subset: int) -> list[ScanFile]:
-    """List the scans of one subset folder by name; FileNotFoundError if it holds no .mhd file.
+    """List the scans of one subset folder by name.
 
-    Hidden files are left out: a Mac writes a ``._<name>.mhd`` beside each file that it copies.
+    Raises FileNotFoundError if it holds no .mhd file, and OSError if it cannot be read.
     """
     folder = root / f"subset{subset}"
-    paths = sorted(path for path in folder.glob("*.[mM][hH][dD]") if path.name[0] != ".")
+    paths = [path for path in list_folder(folder) if path.suffix.lower() == ".mhd"]
     if not paths:
         raise FileNotFoundError(f"{folder} holds no .mhd file. Check data_root.")
     return [
         ScanFile(path.stem, subset, path, f"subset{subset}, scan {number} of {len(paths)} in name order")
         for number, path in enumerate(paths, start=1)
     ]
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """List what a folder holds by name; OSError, with one line, if it cannot be read.
+
+    Hidden files are left out: a Mac writes a ``._<name>.mhd`` beside each file that it copies.
+    """
+    try:
+        return sorted(path for path in folder.iterdir() if path.name[0] != ".")
+    except OSError as error:
+        raise OSError(f"{folder} cannot be read ({error.strerror}). Check its rights.") from None
 
 
 def load_scan(file: ScanFile) -> Scan:
@@ -197,7 +208,8 @@ def _check_voxel_file(file: ScanFile, header: dict[str, str], *, num_bytes: int)
     if is_compressed(header):
         found = sum(map(len, read_voxel_blocks(file, path, header)))
     else:
-        found = path.stat().st_size
+        with path.open("rb"):  # SimpleITK would not say why it cannot
+            found = path.stat().st_size
     if found != num_bytes:
         raise ValueError(f"{file.place}: its {path.suffix} file holds {found} bytes, expected {num_bytes}.")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from luna16.faults import Fault, FaultKind
-from luna16.scan import ScanFile, find_subsets, list_subset
+from luna16.scan import ScanFile, find_subsets, list_folder, list_subset
 from luna16.scan_check import CheckedScan, ScanTask, check_scan
 from luna16.table_check import CheckedTable, check_tables, make_probes, read_tables
 from luna16.worker_processes import run_each
@@ -90,6 +90,9 @@ def _find_files(root: Path) -> tuple[list[ScanFile], list[Fault]]:
             files += list_subset(root, subset)
         except FileNotFoundError:
             faults.append(Fault(FaultKind.EMPTY_SUBSET, f"subset{subset}", "it holds no .mhd file."))
+        except OSError:
+            faults.append(Fault(FaultKind.UNREADABLE, f"subset{subset}", "the folder cannot be listed."))
+            continue
         faults += _check_headers_exist(root / f"subset{subset}")
     if not files:
         raise FileNotFoundError(f"{root}: no subset folder holds a .mhd file. Are the archives unpacked?")
@@ -97,7 +100,7 @@ def _find_files(root: Path) -> tuple[list[ScanFile], list[Fault]]:
 
 
 def _check_headers_exist(folder: Path) -> Iterator[Fault]:
-    paths = [path for path in folder.iterdir() if path.name[0] != "."]
+    paths = list_folder(folder)
     headers = {path.stem for path in paths if path.suffix.lower() == ".mhd"}
     lone = {path.stem for path in paths if path.suffix.lower() in VOXEL_SUFFIXES} - headers
     if lone:

@@ -63,13 +63,23 @@ def test_byte_order_mark_and_windows_line_ends_are_fine(root: Path) -> None:
     assert len(read_candidates(root)) == 2
 
 
-def test_table_with_semicolons_is_named_as_such(root: Path) -> None:
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_table_with_another_separator_is_named_as_such(root: Path, separator: str) -> None:
     path = root / "annotations.csv"
-    path.write_text(path.read_text().replace(",", ";"))
+    path.write_text(path.read_text().replace(",", separator))
     with pytest.raises(
         ValueError, match=r"^annotations.csv, line 1: column seriesuid .* Save it with commas.$"
     ):
         read_nodules(root)
+
+
+def test_table_that_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, **_: object) -> str:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(ValueError, match=r"^seriesuids.csv cannot be read \(Permission denied\)\. Check its"):
+        read_candidates(root)
 
 
 def test_missing_table_is_named_with_both_places(root: Path) -> None:

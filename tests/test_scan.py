@@ -12,7 +12,15 @@ import pytest
 from luna16.geometry import AXIAL_DIRECTION, Geometry
 from luna16.phantom import write_image
 from luna16.phantom_scanner import SCANNERS
-from luna16.scan import READ_BYTES, Int16Array, ScanFile, find_scans, load_scan, read_voxel_blocks
+from luna16.scan import (
+    READ_BYTES,
+    Int16Array,
+    ScanFile,
+    find_scans,
+    list_subset,
+    load_scan,
+    read_voxel_blocks,
+)
 
 PLAIN, COMPRESSED, FLIPPED = SCANNERS
 UIDS = ("2.25.1111", "2.25.2222", "2.25.3333")
@@ -193,6 +201,34 @@ def test_zraw_file_with_bytes_after_its_end_is_read_to_the_end_and_no_further(tm
     blocks = read_voxel_blocks(file, path, {"CompressedData": "True"})
     assert sum(map(len, itertools.islice(blocks, 100))) == 5_000_000
     assert next(blocks, None) is None
+
+
+def test_voxels_that_may_not_be_read_are_named_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_subset(tmp_path)
+    opened = Path.open
+
+    def refuse_raw(path: Path, *args: object, **options: object) -> object:
+        if path.suffix == ".raw":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse_raw)
+    with pytest.raises(ValueError, match=r"scan 2 of 3 .*: it cannot be read \(Permission denied\)\.$"):
+        load_second(tmp_path)
+
+
+def refuse(path: Path, *_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_folder_that_may_not_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_subset(tmp_path)
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    message = f"{folder} cannot be read (Permission denied). Check its rights."
+    with pytest.raises(OSError, match=f"^{re.escape(message)}$"):
+        list_subset(tmp_path, 0)
 
 
 def test_short_raw_file(tmp_path: Path) -> None:

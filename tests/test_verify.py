@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,20 @@ def test_report_that_cannot_be_written_leaves_nothing(root: Path, tmp_path: Path
     with pytest.raises(OSError, match="directory"):
         write_report(verify(root, num_jobs=1), tmp_path / "report.json")
     assert {path.name for path in tmp_path.iterdir()} == {"data", "report.json"}
+
+
+def test_subset_that_may_not_be_listed_is_a_fault(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "subset7").mkdir()
+    listed = Path.iterdir
+
+    def refuse_subset7(path: Path) -> Iterator[Path]:
+        if path.name == "subset7":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse_subset7)
+    (fault,) = verify(root, num_jobs=1).faults
+    assert (fault.kind, fault.place) == (FaultKind.UNREADABLE, "subset7")
 
 
 def test_no_repr_shows_a_uid(root: Path) -> None:
