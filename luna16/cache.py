@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -179,14 +180,23 @@ class CacheFolder:
 @contextlib.contextmanager
 def hold_cache(cache_dir: Path) -> Iterator[None]:
     """Make the folder of a cache and hold it, once no other process does."""
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with (cache_dir / "lock").open("a") as lock:
+    with _open_lock(cache_dir) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             logger.info("Another process prepares patches in %s; waiting for it to end.", cache_dir)
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _open_lock(cache_dir: Path) -> TextIO:
+    try:
+        cache_dir.mkdir(parents=True, exist_ok=True)
+        return (cache_dir / "lock").open("a")
+    except OSError as error:
+        raise OSError(
+            f"No patches can be written into {cache_dir} ({error.strerror}). Check its rights."
+        ) from error
 
 
 def make_key(settings: str, files: Iterable[Path], tables: Iterable[Path]) -> str:

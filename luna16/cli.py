@@ -84,7 +84,7 @@ def main() -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (ValueError, OSError) as error:
-        _show_error(str(error))
+        _show_error(_explain(error))
         sys.exit(EXIT_USAGE)
     except Exception as error:  # noqa: BLE001 - the edge of the process: the text of a fault of ours may hold a UID
         _show_error(
@@ -98,6 +98,14 @@ def _show_error(line: str) -> None:
     if logger.isEnabledFor(logging.DEBUG):
         traceback.print_exc()
     typer.secho(line, fg="red", err=True)
+
+
+def _explain(error: ValueError | OSError) -> str:
+    """Give our own text of an error; of one of the system its folder and reason, as a file may have a UID."""
+    if not (isinstance(error, OSError) and error.strerror):
+        return str(error)
+    where = f"{Path(error.filename).parent}: " if isinstance(error.filename, str) else ""
+    return f"{where}{error.strerror}. Check the disk and the rights, or name another folder."
 
 
 def _locate(error: Exception) -> str:

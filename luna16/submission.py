@@ -17,6 +17,8 @@ def check_is_free(path: Path) -> None:
         raise ValueError(f"{path} exists already. Name another file with --out, or remove it.")
     if not path.parent.is_dir():
         raise ValueError(f"{path} cannot be written: there is no folder {path.parent}.")
+    if not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path} cannot be written: {path.parent} is read-only. Name another with --out.")
 
 
 def write_submission(path: Path, candidates: Sequence[Candidate], logits: FloatArray) -> None:

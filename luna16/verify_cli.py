@@ -1,6 +1,7 @@
 """``luna16 verify``: check a data folder before it is used."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -64,3 +65,5 @@ def _check_place(path: Path, root: Path) -> None:
         )
     if not path.parent.is_dir() or path.is_dir():
         raise click.UsageError(f"--report {path}: expected a file in a folder that exists.")
+    if not os.access(path.parent, os.W_OK):
+        raise click.UsageError(f"--report {path}: its folder is read-only. Name another.")

@@ -231,3 +231,12 @@ def test_link_that_leads_nowhere_does_not_break_the_key(tmp_path: Path) -> None:
 )
 def test_size_is_shown_as_people_read_it(num_bytes: int, text: str) -> None:
     assert show_bytes(num_bytes) == text
+
+
+def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OSError, match=r"^No patches can be written into .*/file/cache \(Not a directory\)\. "),
+        hold_cache(tmp_path / "file" / "cache"),
+    ):
+        pass

@@ -77,6 +77,18 @@ def test_fault_of_our_own_is_one_line_without_its_text(
     assert "2.25" not in error
 
 
+def test_error_of_the_system_tells_the_folder_but_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system", f"{tmp_path}/2.25.1234.mhd")
+
+    monkeypatch.setattr(luna16.phantom, "write_phantom", fail)
+    assert run(monkeypatch, "phantom", str(tmp_path / "out")) == 2
+    advice = "Check the disk and the rights, or name another folder."
+    assert capfd.readouterr().err == f"{tmp_path}: Read-only file system. {advice}\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -43,3 +43,11 @@ def test_table_that_exists_is_not_replaced(tmp_path: Path) -> None:
 def test_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"there is no folder .*nowhere"):
         check_is_free(tmp_path / "nowhere" / "marks.csv")
+
+
+def test_folder_that_is_read_only_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("luna16.submission.os.access", lambda *_: False)
+    with pytest.raises(ValueError, match=r"marks\.csv cannot be written: .* is read-only\. Name another"):
+        check_is_free(tmp_path / "marks.csv")
