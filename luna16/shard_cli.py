@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -107,7 +108,8 @@ def _shard(
         typer.echo(json.dumps([to_json(manifest) for manifest in manifests], indent=2))
     else:
         _make_console().print(draw_shards(manifests))
-        typer.echo(f"\nStart each site with its own: fl-client --site SITE --data-root {out}/SITE")
+        data_root = shlex.quote(f"{out}/SITE")
+        typer.echo(f"\nStart each site with its own: fl-client --site SITE --data-root {data_root}")
 
 
 def _check(path: Path, *, as_json: bool) -> int:

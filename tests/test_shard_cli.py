@@ -44,6 +44,13 @@ def test_table_tells_each_site(
     assert captured.err == ""
 
 
+def test_command_to_start_with_can_be_pasted_where_the_folder_has_a_space(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "data", "my out", "--sites", SITES) == 0
+    assert capfd.readouterr().out.endswith("fl-client --site SITE --data-root 'my out/SITE'\n")
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [(["--sites", "a,b"], "subset 0, 2"), (["--sites", "a,b", "--by", "equal"], "0 to 2")],
