@@ -4,7 +4,6 @@ Run it with ``luna16 prepare ROOT``; ``load_shard`` does the same where it was n
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ from luna16.cache import (
 from luna16.config import DataConfig
 from luna16.patch_plan import PatchPlan, ScanCut
 from luna16.patches import cut_scan
-from luna16.worker_processes import run_each
+from luna16.worker_processes import count_cores, run_each
 
 BYTES_WORTH_A_PROCESS = 1_000_000_000  # read and cut in two seconds; a process starts in half a second
 
@@ -81,7 +80,7 @@ def choose_num_jobs(plan: PatchPlan) -> int:
     """Give the number of processes that cut these scans soonest: at most one a core, a scan and a GB."""
     num_bytes = sum(path.stat().st_size for path in plan.source_files if path.is_file())
     num_worth = num_bytes // BYTES_WORTH_A_PROCESS
-    return max(1, min(os.cpu_count() or 1, len(plan.files), num_worth))
+    return max(1, min(count_cores(), len(plan.files), num_worth))
 
 
 @dataclass(frozen=True)

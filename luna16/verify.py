@@ -4,7 +4,6 @@ Run it with ``luna16 verify ROOT``. Whatever is wrong is a fault in the report; 
 """
 
 import json
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -15,7 +14,7 @@ from luna16.faults import Fault, FaultKind
 from luna16.scan import ScanFile, find_subsets, list_folder, list_subset
 from luna16.scan_check import CheckedScan, ScanTask, check_scan
 from luna16.table_check import CheckedTable, check_tables, make_probes, read_tables
-from luna16.worker_processes import run_each
+from luna16.worker_processes import count_cores, run_each
 
 VOXEL_SUFFIXES = {".raw", ".zraw"}
 
@@ -53,7 +52,7 @@ def verify(
     files, faults = _find_files(root)
     tables = read_tables(root)
     tasks = [_make_task(file, tables) for file in files]
-    scans = _check_scans(tasks, num_jobs or len(os.sched_getaffinity(0)), on_progress)
+    scans = _check_scans(tasks, num_jobs or count_cores(), on_progress)
     checked = check_tables(root, tables, scans)
     faults += [fault for scan in scans for fault in scan.faults]
     faults += [*_check_subsets(files), *checked.faults]

@@ -1,7 +1,9 @@
 """Work on many items in processes of their own, of which one may die without harm to the others."""
 
 import multiprocessing
+import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -11,6 +13,11 @@ from typing import Generic, TypeVar
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
+
+
+def count_cores() -> int:
+    """Give the number of cores that this process may use, which a batch system may have limited."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def run_each(
