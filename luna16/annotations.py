@@ -136,7 +136,7 @@ def find_table(root: Path, name: str) -> Path:
     for folder in (root, root / "CSVFILES"):
         if (folder / name).is_file():
             return folder / name
-    raise FileNotFoundError(f"No {name} in {root} or {root / 'CSVFILES'}. Check data_root.")
+    raise FileNotFoundError(f"No {name} in {root} or {root / 'CSVFILES'}. Copy it there.")
 
 
 def parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:

@@ -55,7 +55,7 @@ def find_scans(root: Path, subsets: Sequence[int] | None = None) -> list[ScanFil
 def find_subsets(root: Path) -> list[int]:
     """List the numbers of the subset folders in ``root``; FileNotFoundError if there is none."""
     if not root.is_dir():
-        raise FileNotFoundError(f"No data folder {root}. Check data_root.")
+        raise FileNotFoundError(f"No data folder {root}. Check the path.")
     names = [re.fullmatch(r"subset(\d+)", folder.name) for folder in list_folder(root) if folder.is_dir()]
     found = sorted(int(name[1]) for name in names if name)
     if not found:
@@ -71,7 +71,7 @@ def list_subset(root: Path, subset: int) -> list[ScanFile]:
     folder = root / f"subset{subset}"
     paths = [path for path in list_folder(folder) if path.suffix.lower() == ".mhd"]
     if not paths:
-        raise FileNotFoundError(f"{folder} holds no .mhd file. Check data_root.")
+        raise FileNotFoundError(f"{folder} holds no .mhd file. Check the path.")
     return [
         ScanFile(path.stem, subset, path, f"subset{subset}, scan {number} of {len(paths)} in name order")
         for number, path in enumerate(paths, start=1)

@@ -32,6 +32,7 @@ PARSERS: dict[str, tuple[tuple[str, ...], Callable[[Row], Candidate | Nodule]]] 
     CANDIDATES: (CANDIDATE_COLUMNS, parse_candidate),
     OLDER_CANDIDATES: (CANDIDATE_COLUMNS, parse_candidate),
 }
+CANDIDATE_TABLES = {CANDIDATES, OLDER_CANDIDATES}
 SWAPS = {"coordX and coordY": (1, 0, 2), "coordX and coordZ": (2, 1, 0), "coordY and coordZ": (0, 2, 1)}
 AS_WRITTEN = "as written"
 ORDERS = {AS_WRITTEN: (0, 1, 2), **SWAPS}
@@ -145,6 +146,8 @@ def _read_table(root: Path, name: str) -> CheckedTable:
                 rows[finding.series_uid].append(_Row(row.line_no, finding.center_xyz_mm))
     except (ValueError, OSError) as error:
         faults.append(_table_fault(name, error))
+    if name in CANDIDATE_TABLES and not rows and not faults:
+        faults.append(Fault(FaultKind.TABLE, name, "it has no row, so there is nothing to classify."))
     return CheckedTable(name, rows, tuple(faults))
 
 
@@ -216,8 +219,11 @@ def _note(root: Path, absent: set[str], tables: Sequence[CheckedTable]) -> Itera
 
 
 def _begins_with_mark(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+    try:
+        with path.open("rb") as file:
+            return file.read(len(BYTE_ORDER_MARK)) == BYTE_ORDER_MARK
+    except OSError:  # which is a fault by now
+        return False
 
 
 def _row_fault(name: str, line_no: int, message: str, series_uid: str) -> Fault:

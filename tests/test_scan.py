@@ -92,7 +92,7 @@ def test_flipped_scan_has_each_voxel_at_the_same_place(tmp_path: Path) -> None:
 
 
 def test_missing_data_folder(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"No data folder .*nowhere. Check data_root."):
+    with pytest.raises(FileNotFoundError, match=r"No data folder .*nowhere. Check the path."):
         find_scans(tmp_path / "nowhere")
 
 

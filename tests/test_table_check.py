@@ -140,6 +140,29 @@ def test_older_candidates_are_checked_when_the_newer_are_missing(
     assert outside.place == "candidates.csv, line 2"
 
 
+def test_candidates_without_a_row_are_a_fault(root: Path, checked_scans: list[CheckedScan]) -> None:
+    (root / "candidates_V2.csv").write_text("seriesuid,coordX,coordY,coordZ,class\n")
+    fault = only_fault(check(root, checked_scans), checked_scans)
+    assert (fault.kind, fault.place) == (FaultKind.TABLE, "candidates_V2.csv")
+    assert fault.detail == "it has no row, so there is nothing to classify."
+
+
+def test_table_that_may_not_be_read_is_a_fault(
+    root: Path, checked_scans: list[CheckedScan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refuse_annotations(path: Path, *args: object, **options: object) -> object:
+        if path.name == "annotations.csv":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", refuse_annotations)
+    fault = only_fault(check(root, checked_scans), checked_scans)
+    assert (fault.kind, fault.place) == (FaultKind.TABLE, "annotations.csv")
+    assert fault.detail == "cannot be read (Permission denied). Check its rights."
+
+
 def test_table_that_is_no_utf8(root: Path, checked_scans: list[CheckedScan]) -> None:
     path = root / "annotations.csv"
     path.write_bytes(path.read_text().encode("utf-16"))
