@@ -56,7 +56,6 @@ def evaluate_command(
             device=select_device(device),
             on_scan=lambda num_done, _: progress.update(bar, completed=num_done),
         )
-    write_submission(out, scored.candidates, scored.logits)
     report = make_report(scored.scans, seed=seed)
     for reason in scored.set_aside:
         typer.secho(f"Set aside: {reason}", fg="yellow", err=True)
@@ -65,6 +64,7 @@ def evaluate_command(
     else:
         console = Console(markup=False, emoji=False, highlight=False)
         console.print(draw_report(report))
+    write_submission(out, scored.candidates, scored.logits)  # last: the score is told if the disk is full
     typer.echo(f"Wrote {len(scored.candidates)} marks to {out}.", err=True)
     if scored.set_aside:
         raise typer.Exit(EXIT_SET_ASIDE)

@@ -98,6 +98,19 @@ def test_table_shows_every_score(run: Run, capfd: Capture) -> None:
     assert "marks to submission.csv" in err
 
 
+def test_score_is_told_when_the_marks_cannot_be_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("luna16.submission.write_submission", fail)
+    assert run() == 2
+    out, err = capfd.readouterr()
+    assert "CPM" in out
+    assert err == "No space left on device. Check the disk and the rights, or name another folder.\n"
+
+
 def test_json_holds_bands_but_no_intervals_of_three_scans(run: Run, capfd: Capture) -> None:
     run("--json", "--seed", "5")
     result = json.loads(capfd.readouterr().out)
