@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luna16.annotations import group_by_series, read_candidates, read_nodules, read_series_uids
-from luna16.scan import find_scans
+from luna16.annotations import group_by_series, read_candidates, read_nodules
+from luna16.scan import find_listed_scans
 
 UID_COLUMNS = ("seriesinstanceuid", "seriesuid")
 VENDOR_COLUMNS = ("manufacturer", "vendor")
@@ -62,11 +62,8 @@ def read_inventory(root: Path, vendors: Mapping[str, str] | None = None) -> list
     Raises FileNotFoundError or ValueError if folders or tables cannot be used, if a scan is not listed in
     seriesuids.csv, or if ``vendors`` is given and does not name a scan's.
     """
-    files = {file.series_uid: file for file in find_scans(root)}
-    listed = set(read_series_uids(root))
+    files = {file.series_uid: file for file in find_listed_scans(root)}
     for series_uid, file in files.items():
-        if series_uid not in listed:
-            raise ValueError(f"{file.place}: this scan is not listed in seriesuids.csv.")
         if vendors is not None and series_uid not in vendors:
             raise ValueError(f"{file.place}: the table of scanners does not name its vendor. Add a line.")
     nodules = group_by_series(read_nodules(root, only=files))

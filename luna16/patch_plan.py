@@ -15,12 +15,11 @@ from luna16.annotations import (
     group_by_series,
     read_candidates,
     read_nodules,
-    read_series_uids,
 )
 from luna16.cache import make_key
 from luna16.config import DataConfig
 from luna16.patches import CUTTING_VERSION
-from luna16.scan import ScanFile, find_scans, list_folder
+from luna16.scan import ScanFile, find_listed_scans, list_folder
 from luna16.split import Split, split_by_series
 
 TABLES = ("seriesuids.csv", "candidates_V2.csv", "annotations.csv", "annotations_excluded.csv")
@@ -105,14 +104,6 @@ def plan_patches(data_root: Path, config: DataConfig, subsets: Sequence[int] | N
 
     Raises FileNotFoundError or ValueError, with one line, if the data cannot be used.
     """
-    files = {file.series_uid: file for file in find_scans(data_root, subsets)}
-    _check_listed(data_root, files)
+    files = {file.series_uid: file for file in find_listed_scans(data_root, subsets)}
     split = split_by_series(files, validation_fraction=config.validation_fraction, seed=config.split_seed)
     return PatchPlan(data_root, config, files, split)
-
-
-def _check_listed(data_root: Path, files: dict[str, ScanFile]) -> None:
-    listed = set(read_series_uids(data_root))
-    for series_uid, file in files.items():
-        if series_uid not in listed:
-            raise ValueError(f"{file.place}: this scan is not listed in seriesuids.csv.")

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
+from luna16.annotations import read_series_uids
 from luna16.geometry import Geometry
 from luna16.header import check_header
 
@@ -49,6 +50,16 @@ def find_scans(root: Path, subsets: Sequence[int] | None = None) -> list[ScanFil
     """
     scans = [scan for subset in _choose_subsets(root, subsets) for scan in list_subset(root, subset)]
     _check_unique(scans)
+    return scans
+
+
+def find_listed_scans(root: Path, subsets: Sequence[int] | None = None) -> list[ScanFile]:
+    """List the scans as ``find_scans`` does; ValueError if seriesuids.csv does not name one of them."""
+    scans = find_scans(root, subsets)
+    listed = set(read_series_uids(root))
+    for scan in scans:
+        if scan.series_uid not in listed:
+            raise ValueError(f"{scan.place}: this scan is not listed in seriesuids.csv.")
     return scans
 
 

@@ -14,14 +14,13 @@ from luna16.annotations import (
     read_candidates,
     read_excluded,
     read_nodules,
-    read_series_uids,
 )
 from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, EvaluationConfig
 from luna16.dataset import PatchSet
 from luna16.evaluation import group_by_scan, predict_logits
 from luna16.patches import cut_scan
-from luna16.scan import ScanFile, find_scans
+from luna16.scan import ScanFile, find_listed_scans
 from luna16.scan_scores import FloatArray, ScanScores
 from luna16.split import split_by_series
 
@@ -50,7 +49,7 @@ def find_files(
 
     Raises FileNotFoundError or ValueError, with one line, if there is none.
     """
-    files = find_scans(data_root, subsets)
+    files = find_listed_scans(data_root, subsets)
     if split is None:
         return files
     kept = split_by_series(
@@ -105,10 +104,6 @@ class _Findings:
 
 
 def _read_findings(data_root: Path, files: Sequence[ScanFile]) -> _Findings:
-    listed = set(read_series_uids(data_root))
-    for file in files:
-        if file.series_uid not in listed:
-            raise ValueError(f"{file.place}: this scan is not listed in seriesuids.csv.")
     only = {file.series_uid for file in files}
     return _Findings(
         candidates=group_by_series(read_candidates(data_root, only=only)),
