@@ -97,7 +97,7 @@ def read_series_uids(root: Path) -> list[str]:
     Raises FileNotFoundError if the file is missing and ValueError if it is empty.
     """
     path = find_table(root, "seriesuids.csv")
-    lines = _read_text(path).splitlines()
+    lines = read_text(path).splitlines()
     series_uids = [line.strip() for line in lines if line.strip()]
     if not series_uids:
         raise ValueError(f"{path.name} is empty, expected one series UID a line.")
@@ -141,7 +141,7 @@ def find_table(root: Path, name: str) -> Path:
 
 def parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
     """Yield the rows of a table; ValueError if it is not UTF-8 CSV or a column is missing."""
-    reader = csv.DictReader(_read_text(path).splitlines(), restval="", strict=True)
+    reader = csv.DictReader(read_text(path).splitlines(), restval="", strict=True)
     try:
         _check_columns(path, reader.fieldnames or (), columns)
         for cells in reader:
@@ -149,6 +149,18 @@ def parse_table(path: Path, columns: tuple[str, ...]) -> Iterator[Row]:
     except csv.Error as error:
         line_no = reader.line_num + 1  # a stray quote may run on from here to the end of the file
         raise ValueError(f"{path.name}, line {line_no}: not a CSV line ({error}).") from error
+
+
+def read_text(path: Path) -> str:
+    """Read a table as text; ValueError if it may not be read or is not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path.name} cannot be read ({error.strerror}). Check its rights.") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8 CSV."
+        ) from error
 
 
 def parse_candidate(row: Row) -> Candidate:
@@ -176,17 +188,6 @@ def _read_rows(
             raise ValueError(f"{path.name}, line {row.line_no}: its scan is not listed in seriesuids.csv.")
         if only is None or series_uid in only:
             yield row
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise ValueError(f"{path.name} cannot be read ({error.strerror}). Check its rights.") from error
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path.name} is not UTF-8 text (byte {error.start}). Save it as UTF-8 CSV."
-        ) from error
 
 
 def _check_columns(path: Path, found: Collection[str], expected: tuple[str, ...]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luna16.annotations import group_by_series, read_candidates, read_nodules
+from luna16.annotations import group_by_series, read_candidates, read_nodules, read_text
 from luna16.scan import find_listed_scans
 
 UID_COLUMNS = ("seriesinstanceuid", "seriesuid")
@@ -108,11 +108,7 @@ def read_vendors(path: Path) -> dict[str, str]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"No table of scanners {path}. Check --scanner-csv.")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path.name} is not UTF-8 text. Save it as UTF-8 CSV.") from error
-    reader = csv.DictReader(lines, restval="")
+    reader = csv.DictReader(read_text(path).splitlines(), restval="")
     uid_column = _find_column(path, reader.fieldnames or (), UID_COLUMNS)
     vendor_column = _find_column(path, reader.fieldnames or (), VENDOR_COLUMNS)
     vendors: dict[str, str] = {}
