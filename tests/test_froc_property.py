@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -38,6 +39,21 @@ class Tables:
     series_uids: list[str]
     nodules: dict[str, list[Mark]]
     excluded: dict[str, list[Mark]]
+
+
+class Kinds(NamedTuple):
+    """The shares of marks, and how far from a finding they lie, in radii."""
+
+    on_excluded: float
+    on_nodule: float
+    elsewhere: float
+    farthest: float
+
+
+MIXED = Kinds(0.2, 0.2, 0.6, farthest=1.5)
+MOSTLY_EXCLUDED = Kinds(0.975, 0.015, 0.01, farthest=1.02)
+"""Only here the rule of the hundred best marks is seen: few marks are false positives, so that a nodule
+which is marked only below the hundred best would count before 8 false positives a scan."""
 
 
 @dataclass
@@ -74,28 +90,23 @@ def draw_case(tables: Tables, seed: int, num_scans: int, max_marks: int, decimal
     with_nodule = random.choice(sorted(tables.nodules))
     others = random.choice(tables.series_uids, size=num_scans - 1, replace=False)
     series_uids = sorted({str(with_nodule), *map(str, others)})
-    marks = {uid: list(draw_marks(tables, uid, random, max_marks, decimals)) for uid in series_uids}
+    kinds = MOSTLY_EXCLUDED if random.integers(2) else MIXED
+    marks = {uid: list(draw_marks(tables, uid, random, kinds, max_marks, decimals)) for uid in series_uids}
     return Case(series_uids, marks, (seed, num_scans, max_marks, decimals))
 
 
 def draw_marks(
-    tables: Tables, uid: str, random: np.random.Generator, max_marks: int, decimals: int
+    tables: Tables, uid: str, random: np.random.Generator, kinds: Kinds, max_marks: int, decimals: int
 ) -> Iterator[Mark]:
-    """Draw marks; in half of the scans nearly all are on excluded findings.
-
-    Only there the rule of the hundred best marks is seen: few of them are false positives, so that a nodule
-    which is marked only below the hundred best would count before 8 false positives a scan.
-    """
     nodules, excluded = tables.nodules.get(uid, []), tables.excluded.get(uid, [])[:20]
-    on_excluded, on_nodule, farthest = [(0.2, 0.2, 1.5), (0.94, 0.03, 1.02)][random.integers(2)]
     for _ in range(random.integers(max_marks + 1)):
-        kind = random.choice(3, p=[on_excluded, on_nodule, 1 - on_excluded - on_nodule])
+        kind = random.choice(3, p=[kinds.on_excluded, kinds.on_nodule, kinds.elsewhere])
         findings = (excluded, nodules, [])[kind]
         center_mm = random.uniform(-300, 300, size=3)
         if findings:
             *finding_mm, diameter_mm = findings[random.integers(len(findings))]
             step = random.normal(size=3)
-            away_mm = random.uniform(0, farthest) * (diameter_mm if diameter_mm >= 0 else 10.0) / 2
+            away_mm = random.uniform(0, kinds.farthest) * (diameter_mm if diameter_mm >= 0 else 10.0) / 2
             center_mm = np.array(finding_mm) + step / np.linalg.norm(step) * away_mm
         yield (*map(float, center_mm), float(np.round(3 * random.normal(), decimals)))
 
