@@ -1,13 +1,17 @@
 """``luna16 evaluate``: score a model on a data set and write the challenge's table of marks."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from luna16.terminal import VerboseOption, open_progress
+from luna16.terminal import JsonOption, VerboseOption, open_progress
+
+if TYPE_CHECKING:  # it takes a while to import, and most commands need none of it
+    from luna16.score_report import ScoreReport
 
 EXIT_SET_ASIDE = 1
 
@@ -31,7 +35,7 @@ def evaluate_command(
         int, typer.Option(min=0, metavar="N", help="The same seed gives the same intervals.")
     ] = 0,
     device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Score a model by the rules of LUNA16, and write its marks for the challenge's own script.
@@ -40,7 +44,7 @@ def evaluate_command(
     """
     from luna16.checkpoint import load_checkpoint
     from luna16.model import select_device
-    from luna16.score_report import draw_report, make_report
+    from luna16.score_report import make_report
     from luna16.scoring import find_files, score_data_set
     from luna16.submission import check_is_free, write_submission
 
@@ -56,15 +60,19 @@ def evaluate_command(
             device=select_device(device),
             on_scan=lambda num_done, _: progress.update(bar, completed=num_done),
         )
-    report = make_report(scored.scans, seed=seed)
-    for reason in scored.set_aside:
-        typer.secho(f"Set aside: {reason}", fg="yellow", err=True)
-    if as_json:
-        typer.echo(json.dumps({**report.to_json(), "num_set_aside": len(scored.set_aside)}, indent=2))
-    else:
-        console = Console(markup=False, emoji=False, highlight=False)
-        console.print(draw_report(report))
+    _show(make_report(scored.scans, seed=seed), scored.set_aside, as_json=as_json)
     write_submission(out, scored.candidates, scored.logits)  # last: the score is told if the disk is full
     typer.echo(f"Wrote {len(scored.candidates)} marks to {out}.", err=True)
     if scored.set_aside:
         raise typer.Exit(EXIT_SET_ASIDE)
+
+
+def _show(report: "ScoreReport", set_aside: Sequence[str], *, as_json: bool) -> None:
+    from luna16.score_report import draw_report
+
+    for reason in set_aside:
+        typer.secho(f"Set aside: {reason}", fg="yellow", err=True)
+    if as_json:
+        typer.echo(json.dumps({**report.to_json(), "num_set_aside": len(set_aside)}, indent=2))
+    else:
+        Console(markup=False, emoji=False, highlight=False).print(draw_report(report))

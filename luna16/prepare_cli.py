@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from luna16.terminal import VerboseOption, check_out, open_progress, show_log
+from luna16.terminal import JsonOption, VerboseOption, check_out, open_progress, show_log
 
 if TYPE_CHECKING:  # SimpleITK takes a while to import, and most commands need none
     from luna16.prepare import PreparedPatches
@@ -29,7 +29,7 @@ def prepare(
         int | None,
         typer.Option(min=1, max=256, metavar="N", help="Scans to cut at once. (default: up to one a core)"),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Cut the patches of ROOT into OUT, so that training only reads them; fl-client would do it itself.

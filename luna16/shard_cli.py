@@ -11,9 +11,25 @@ import typer
 from rich.console import Console
 
 from luna16.recipe import By, Link, Recipe
-from luna16.terminal import VerboseOption, open_progress
+from luna16.terminal import JsonOption, VerboseOption, open_progress
 
 EXIT_DIFFERENT = 1
+
+ByOption = Annotated[
+    By,
+    typer.Option(
+        metavar="WAY",
+        help="subset: whole subsets; scanner: all scans of a vendor; equal: equally many scans, with "
+        "nodules and without; dirichlet: unlike sites.",
+    ),
+]
+LinkOption = Annotated[
+    Link,
+    typer.Option(
+        metavar="KIND",
+        help="How a shard gets its scans: symlink, hard or copy. Only a copy can be carried elsewhere.",
+    ),
+]
 
 
 def shard(
@@ -25,14 +41,7 @@ def shard(
             metavar="NAMES", help="Their names: north,east,south. (default by scanner: one for each vendor)"
         ),
     ] = "",
-    by: Annotated[
-        By,
-        typer.Option(
-            metavar="WAY",
-            help="subset: whole subsets; scanner: all scans of a vendor; equal: equally many scans, with "
-            "nodules and without; dirichlet: unlike sites.",
-        ),
-    ] = Recipe.by,
+    by: ByOption = Recipe.by,
     scanner_csv: Annotated[
         Path | None,
         typer.Option(
@@ -47,13 +56,7 @@ def shard(
         int,
         typer.Option(min=0, metavar="N", help="For equal and dirichlet: the same seed deals the same scans."),
     ] = Recipe.seed,
-    link: Annotated[
-        Link,
-        typer.Option(
-            metavar="KIND",
-            help="How a shard gets its scans: symlink, hard or copy. Only a copy can be carried elsewhere.",
-        ),
-    ] = Recipe.link,
+    link: LinkOption = Recipe.link,
     force: Annotated[
         bool, typer.Option("--force", help="Add to the shards in OUT; replace those of the same name.")
     ] = False,
@@ -61,7 +64,7 @@ def shard(
         Path | None,
         typer.Option(metavar="FOLDER", help="Instead: compare a shard, OUT/SITE, with its manifest."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Deal the scans of ROOT out to sites: a folder OUT/SITE for each, as fl-client reads it.

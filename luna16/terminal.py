@@ -1,4 +1,4 @@
-"""What the commands of ``luna16`` have in common: the option --verbose and the progress bar."""
+"""What the commands of ``luna16`` have in common: the options --json and --verbose, and the progress bar."""
 
 import contextlib
 import logging
@@ -22,6 +22,7 @@ def _on_verbose(is_verbose: bool) -> bool:  # noqa: FBT001 - typer calls it so
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", help="Show the traceback of an error.", callback=_on_verbose)
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
 
 def open_progress() -> Progress:
