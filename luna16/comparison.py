@@ -3,7 +3,6 @@
 The test scans are the validation scans of all sites; no model trains on them, and none is chosen by them.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from luna16.local_sites import LocalSite, load_sites
 from luna16.pooling import pool_patch_sets
 from luna16.scan_scores import ScanScores
 from luna16.training import count_steps
-from luna16.worker_processes import run_each
+from luna16.worker_processes import count_cores, run_each
 
 CENTRAL, FEDERATED, ALONE = "central", "federated", "alone"
 
@@ -132,7 +131,7 @@ def train_models(
     Raises ValueError if a model cannot be trained, and OSError if a process was killed.
     """
     on_cpu = tasks[0].comparison.device.type == "cpu"
-    jobs = num_jobs or (os.cpu_count() or 1 if on_cpu else 1)
+    jobs = num_jobs or (count_cores() if on_cpu else 1)
     test = _pool_test_scans(shards)
     scores = {
         task.key: ArmScores(task.arm, task.seed, tuple(group_by_scan(_check(task, outcome), test)))

@@ -1,6 +1,6 @@
 """What ``luna16 train`` and ``luna16 compare`` have in common: their options, and how sites are loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:  # torch takes a while to import, and most commands need none
     from luna16.dataset import Shard
     from luna16.local_sites import LocalSite
 
-RootArgument = Annotated[
-    Path, typer.Argument(help="Data set in the layout of LUNA16, or a folder of shards.")
-]
 ConfigOption = Annotated[
     Path | None,
-    typer.Option(help="A run's TOML file: how patches are cut, which network, how it is trained."),
+    typer.Option(
+        metavar="FILE", help="A run's TOML file: how patches are cut, which network, how it is trained."
+    ),
 ]
 RoundsOption = Annotated[
-    int | None, typer.Option(min=1, help="Rounds to train. (default: those of the file, or 20)")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Rounds to train. (default: those of the file, or 20)"),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
 
 
 def choose_course(config: Path | None, rounds: int | None) -> "CourseConfig":
@@ -45,3 +45,8 @@ def load_shards(
     )
     progress.remove_task(bar)
     return shards
+
+
+def choose_exit_code(shards: "Mapping[str, Shard]") -> int:
+    """Give 1 if a scan had to be set aside, which was logged then, or else 0."""
+    return int(any(shard.set_aside for shard in shards.values()))

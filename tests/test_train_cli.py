@@ -1,6 +1,7 @@
 """The command ``luna16 train`` as a user meets it, on small synthetic patches."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,20 @@ def test_second_call_goes_on_where_the_first_ended(run: Run, capfd: Capture) -> 
 def test_rounds_of_the_command_line_have_the_last_word(run: Run, capfd: Capture) -> None:
     assert run("--config", "run.toml", "--rounds", "1", "--out", "short") == 0
     assert "round 1 of 1" in capfd.readouterr().err
+
+
+def test_scan_that_cannot_be_used_is_told_and_the_rest_trained(
+    run: Run, scans: Path, tmp_path: Path, capfd: Capture
+) -> None:
+    damaged = Path(shutil.copytree(scans, tmp_path / "damaged"))
+    raw = min((damaged / "subset0").glob("*.raw"))
+    raw.write_bytes(raw.read_bytes()[:1000])
+    assert run("--config", "run.toml", root=damaged) == 1
+    printed = capfd.readouterr()
+    assert "its .raw file holds 1000 bytes" in printed.err
+    assert "It is set aside." in printed.err
+    assert "in 1 scans" in printed.out
+    assert raw.stem not in printed.out + printed.err
 
 
 @pytest.mark.parametrize(
