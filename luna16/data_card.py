@@ -1,137 +1,203 @@
-"""What a hospital tells of its data: counts in fixed bins, no cell of which describes fewer than 5 scans.
+"""What a hospital tells of its data: counts in fixed bins, no cell of which describes fewer than 5 scans."""
 
-Two sites are compared by the Jensen-Shannon distance of their histograms (Lin 1991,
-https://doi.org/10.1109/18.61115): 0 for equal shares, 1 for shares that have no bin in common.
-"""
-
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-FEWEST_SCANS_TOLD = 5
-EDGES = {
-    "nodule_diameter_mm": (4.0, 6.0, 8.0, 10.0, 15.0, 20.0),
-    "pixel_spacing_mm": (0.5, 0.6, 0.7, 0.8, 0.9),
-    "slice_spacing_mm": (0.75, 1.0, 1.25, 1.5, 2.0, 2.5),
-}
-"""Inner edges of the bins; a value on an edge is in the bin above it."""
+from luna16.froc import UNKNOWN_DIAMETER_MM
+from luna16.histogram import FEWEST_SCANS_TOLD, Histogram, IntArray, can_tell, make_histogram
 
-Counts = tuple[int | None, ...]
+HU_PARTS = 1000
+MAX_COUNT = 10**9
+MAX_LENGTH = 10_000
+NOT_OURS = "The data card is not in the form of this version's."
+
+
+@dataclass(frozen=True)
+class Bins:
+    """The bins of one histogram, of what, and what is counted in them.
+
+    ``edges`` are the inner ones of numbers; a number on an edge is in the bin above it.
+    """
+
+    title: str
+    counted: str
+    names: tuple[str, ...]
+    edges: tuple[float, ...] = ()
+
+
+def _make_bins(title: str, counted: str, unit: str, *edges: float) -> Bins:
+    inner = (f"{low:g} to {high:g} {unit}" for low, high in pairwise(edges))
+    return Bins(title, counted, (f"below {edges[0]:g} {unit}", *inner, f"from {edges[-1]:g} {unit}"), edges)
+
+
+VENDORS = ("canon", "ge", "philips", "siemens", "other", "unknown")
+FIRST_WORDS = {"general": "ge", "toshiba": "canon"}
+BINS = {
+    "nodule_diameter_mm": _make_bins("nodule diameter", "nodules", "mm", 4, 6, 8, 10, 15, 20),
+    "pixel_spacing_mm": _make_bins("pixel spacing", "scans", "mm", 0.5, 0.6, 0.7, 0.8, 0.9),
+    "slice_spacing_mm": _make_bins("slice spacing", "scans", "mm", 0.75, 1, 1.25, 1.5, 2, 2.5),
+    "hu": _make_bins("HU", "voxels", "HU", -950, -900, -850, -800, -700, -500, -200, 0, 100, 200),
+    "vendor": Bins("scanner vendor", "scans", VENDORS),
+}
 
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """What is counted of one scan."""
+    """What is counted of one scan.
+
+    ``hu_parts`` are thousandths of its voxels in each bin of ``hu``, so that all scans weigh alike; none if
+    it has no patch. A negative diameter and an empty vendor are not known.
+    """
 
     spacing_zyx_mm: tuple[float, float, float]
     diameters_mm: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """How many of ``total`` are in each bin; None where that would describe too few scans."""
-
-    counts: Counts
-    total: int
+    hu_parts: tuple[int, ...] = ()
+    vendor: str = ""
 
 
 @dataclass(frozen=True)
 class DataCard:
-    """A site's data in numbers; None where that would describe too few scans."""
+    """A site's data in numbers; None, or no histogram, where that would describe too few scans."""
 
-    num_scans: int
+    num_scans: int | None
     num_scans_with_nodules: int | None
     num_nodules: int | None
     histograms: dict[str, Histogram]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as JSON can hold it, with the edges of the bins."""
-        histograms = {
-            name: {"edges": list(EDGES[name]), "counts": list(each.counts), "total": each.total}
-            for name, each in self.histograms.items()
-        }
-        return {
-            "num_scans": self.num_scans,
-            "num_scans_with_nodules": self.num_scans_with_nodules,
-            "num_nodules": self.num_nodules,
-            "histograms": histograms,
-        }
+        """Return it as JSON can hold it, with the names of the bins."""
+        table = asdict(self)
+        for name, each in table["histograms"].items():
+            each["bins"] = list(BINS[name].names)
+            each["counts"] = list(each["counts"])
+        return table
 
 
 def make_data_card(scans: Sequence[ScanFacts]) -> DataCard:
-    """Count scans, nodules and bins; a histogram of fewer than 5 scans is left out."""
+    """Count scans, nodules and bins.
+
+    A diameter that is not known is 10 mm, as in the challenge's rules. Vendors are left out if none is known.
+    """
+    if len(scans) < FEWEST_SCANS_TOLD:
+        return DataCard(None, None, None, {})
     with_nodules = [scan for scan in scans if scan.diameters_mm]
-    values: dict[str, list[tuple[float, ...]]] = {
-        "nodule_diameter_mm": [scan.diameters_mm for scan in with_nodules],
-        "pixel_spacing_mm": [scan.spacing_zyx_mm[1:2] for scan in scans],
-        "slice_spacing_mm": [scan.spacing_zyx_mm[:1] for scan in scans],
-    }
+    num_nodules = sum(len(scan.diameters_mm) for scan in with_nodules)
+    rows = {name: _count_rows(name, scans) for name in BINS}
+    if not any(scan.vendor for scan in scans):
+        del rows["vendor"]
+    if not can_tell(len(rows["hu"]), len(scans)):
+        del rows["hu"]
+    made = {name: make_histogram(each) for name, each in rows.items() if len(each) >= FEWEST_SCANS_TOLD}
     return DataCard(
         num_scans=len(scans),
-        num_scans_with_nodules=_withhold_few(len(with_nodules), len(with_nodules)),
-        num_nodules=_withhold_few(sum(len(scan.diameters_mm) for scan in with_nodules), len(with_nodules)),
-        histograms={
-            name: make_histogram(of_scans, EDGES[name])
-            for name, of_scans in values.items()
-            if len(of_scans) >= FEWEST_SCANS_TOLD
-        },
+        num_scans_with_nodules=len(with_nodules) if can_tell(len(with_nodules), len(scans)) else None,
+        num_nodules=num_nodules if can_tell(len(with_nodules), len(with_nodules)) else None,
+        histograms={name: histogram for name, histogram in made.items() if histogram},
     )
 
 
-def make_histogram(values_of_scans: Iterable[Sequence[float]], edges: Sequence[float]) -> Histogram:
-    """Count values into bins; ``values_of_scans`` has those of each scan apart.
+def count_hu_parts(voxels_hu: npt.NDArray[np.int16]) -> tuple[int, ...]:
+    """Return how many thousandths of some voxels are in each bin of ``hu``."""
+    counts = _count_values("hu", voxels_hu)
+    return tuple(np.rint(HU_PARTS * counts / voxels_hu.size).astype(int).tolist())
 
-    A bin whose values are of fewer than 5 scans is withheld. One such bin alone would follow from the total,
-    so the next smallest is withheld with it.
+
+def read_data_card(text: str) -> DataCard:
+    """Return the card that another program made with ``to_json`` and wrote as JSON.
+
+    Raises ValueError, in one line that repeats nothing of it, if anything in it is not as we make it.
     """
-    num_values = np.zeros(len(edges) + 1, dtype=int)
-    num_scans = np.zeros(len(edges) + 1, dtype=int)
-    for values in values_of_scans:
-        bins = np.searchsorted(edges, values, side="right")
-        np.add.at(num_values, bins, 1)
-        num_scans[np.unique(bins)] += 1
-    is_withheld = (num_scans > 0) & (num_scans < FEWEST_SCANS_TOLD)
-    others = np.flatnonzero(~is_withheld & (num_values > 0))
-    if is_withheld.sum() == 1 and others.size:
-        is_withheld[others[np.argmin(num_values[others])]] = True
-    counts = tuple(
-        None if withheld else int(count) for count, withheld in zip(num_values, is_withheld, strict=True)
-    )
-    return Histogram(counts, total=int(num_values.sum()))
+    table = _parse(text)
+    try:
+        card = DataCard(
+            num_scans=_check_count(table["num_scans"]),
+            num_scans_with_nodules=_check_count(table["num_scans_with_nodules"]),
+            num_nodules=_check_count(table["num_nodules"]),
+            histograms={name: _read_histogram(name, each) for name, each in table["histograms"].items()},
+        )
+        is_ours = card.to_json() == table
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(NOT_OURS) from error
+    if not is_ours:
+        raise ValueError(NOT_OURS)
+    _check_sums(card)
+    return card
 
 
-def find_distance(one: Histogram, other: Histogram) -> float:
-    """Return the Jensen-Shannon distance, 0 to 1; bins that either withholds are taken as one."""
-    is_told = np.array(
-        [a is not None and b is not None for a, b in zip(one.counts, other.counts, strict=True)]
-    )
-    p, q = _shares(one, is_told), _shares(other, is_told)
-    middle = (p + q) / 2
-    divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
-    return float(np.sqrt(np.clip(divergence, 0, 1)))
+def _count_rows(name: str, scans: Sequence[ScanFacts]) -> IntArray:
+    """Count the bins of each scan apart, of shape (scans, bins), without scans that have nothing to count."""
+    rows = np.array([_count_scan(name, scan) for scan in scans], dtype=np.int64)
+    rows = rows.reshape(-1, len(BINS[name].names))
+    return rows[rows.any(axis=1)]
 
 
-def pool(histograms: Sequence[Histogram]) -> Histogram:
-    """Return the histogram of several sites together; a bin that one withholds is withheld."""
-    counts = zip(*(each.counts for each in histograms), strict=True)
-    pooled = tuple(None if None in cells else sum(cell or 0 for cell in cells) for cells in counts)
-    return Histogram(pooled, total=sum(each.total for each in histograms))
+def _count_scan(name: str, scan: ScanFacts) -> IntArray:
+    if name == "hu":
+        return np.array(scan.hu_parts or (0,) * len(BINS["hu"].names))
+    if name == "vendor":
+        return np.array([bin_name == _name_vendor_bin(scan.vendor) for bin_name in VENDORS], dtype=np.int64)
+    if name == "nodule_diameter_mm":
+        diameters_mm = np.array(scan.diameters_mm)
+        return _count_values(name, np.where(diameters_mm < 0, UNKNOWN_DIAMETER_MM, diameters_mm))
+    slice_mm, row_mm, _ = scan.spacing_zyx_mm
+    return _count_values(name, np.array([slice_mm if name == "slice_spacing_mm" else row_mm]))
 
 
-def _withhold_few(count: int, num_scans: int) -> int | None:
-    return None if 0 < num_scans < FEWEST_SCANS_TOLD else count
+def _count_values(name: str, values: npt.NDArray[Any]) -> IntArray:
+    bins = np.searchsorted(BINS[name].edges, values.ravel(), side="right")
+    return np.bincount(bins, minlength=len(BINS[name].names))
 
 
-def _shares(histogram: Histogram, is_told: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Return the shares of the bins that are told, and last that of all others."""
-    told = np.array([count or 0 for count in histogram.counts], dtype=float)[is_told]
-    return np.append(told, histogram.total - told.sum()) / histogram.total
+def _name_vendor_bin(vendor: str) -> str:
+    """Name the bin of a vendor as ``inventory`` gives it: toshiba-mec is canon, which it now belongs to."""
+    if not vendor:
+        return "unknown"
+    word, _, _ = vendor.partition("-")
+    name = FIRST_WORDS.get(word, word)
+    return name if name in VENDORS else "other"
 
 
-def _relative_entropy(p: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> float:
-    """Return the Kullback-Leibler divergence in bits; q is nowhere 0 where p is not."""
-    there = p > 0
-    return float(np.sum(p[there] * np.log2(p[there] / q[there])))
+def _parse(text: str) -> Any:
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"The data card has {len(text)} letters, expected at most {MAX_LENGTH}.")
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(NOT_OURS) from error
+
+
+def _read_histogram(name: str, table: Any) -> Histogram:
+    if name not in BINS:
+        raise ValueError("The data card has a histogram that is not known here.")
+    counts = tuple(map(_check_count, table["counts"]))
+    if len(counts) != len(BINS[name].names):
+        raise ValueError(f"The data card's {name} has {len(counts)} bins, expected {len(BINS[name].names)}.")
+    total, num_draws = _check_count(table["total"]) or 0, table["num_draws"]
+    withheld, num_withheld = total - sum(count or 0 for count in counts), counts.count(None)
+    is_whole = withheld >= FEWEST_SCANS_TOLD and num_withheld > 1 if num_withheld else withheld == 0
+    if not is_whole:
+        raise ValueError(f"The data card's {name} does not add up to its total.")
+    if type(num_draws) is not int or not 0 < num_draws <= total:
+        raise ValueError(f"The data card's {name} has a number of draws that is not from 1 to its total.")
+    return Histogram(counts, total, num_draws)
+
+
+def _check_count(value: Any) -> int | None:
+    if value is None or (type(value) is int and (value == 0 or FEWEST_SCANS_TOLD <= value <= MAX_COUNT)):
+        return value
+    raise ValueError("The data card has a count that is neither withheld, 0, nor a whole number from 5.")
+
+
+def _check_sums(card: DataCard) -> None:
+    if (card.num_scans_with_nodules or 0) > (card.num_scans or 0):
+        raise ValueError("The data card has more scans with nodules than scans.")
+    totals = {"scans": card.num_scans, "nodules": card.num_nodules}
+    for name, histogram in card.histograms.items():
+        if histogram.total != totals.get(BINS[name].counted, histogram.total):
+            raise ValueError(f"The data card's {name} has another total than its {BINS[name].counted}.")
