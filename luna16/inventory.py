@@ -8,9 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from luna16.annotations import group_by_series, read_candidates, read_nodules, read_text
+from luna16.annotations import find_table, group_by_series, read_candidates, read_nodules, read_text
 from luna16.scan import find_listed_scans
 
+SCANNERS = "scanners.csv"
+SCANNER_COLUMNS = ("SeriesInstanceUID", "Manufacturer")
 UID_COLUMNS = ("seriesinstanceuid", "seriesuid")
 VENDOR_COLUMNS = ("manufacturer", "vendor")
 
@@ -56,15 +58,18 @@ class Summary:
     largest_diameter_mm: float | None
 
 
-def read_inventory(root: Path, vendors: Mapping[str, str] | None = None) -> list[ScanInfo]:
+def read_inventory(
+    root: Path, vendors: Mapping[str, str] | None = None, *, needs_vendors: bool = False
+) -> list[ScanInfo]:
     """Read the tables for the scans that are in the subset folders of ``root``, by subset and name.
 
     Raises FileNotFoundError or ValueError if folders or tables cannot be used, if a scan is not listed in
-    seriesuids.csv, or if ``vendors`` is given and does not name a scan's.
+    seriesuids.csv, or if a scan has no vendor although it ``needs_vendors``.
     """
+    vendors = vendors or {}
     files = {file.series_uid: file for file in find_listed_scans(root)}
     for series_uid, file in files.items():
-        if vendors is not None and series_uid not in vendors:
+        if needs_vendors and series_uid not in vendors:
             raise ValueError(f"{file.place}: the table of scanners does not name its vendor. Add a line.")
     nodules = group_by_series(read_nodules(root, only=files))
     num_candidates = Counter(candidate.series_uid for candidate in read_candidates(root, only=files))
@@ -74,7 +79,7 @@ def read_inventory(root: Path, vendors: Mapping[str, str] | None = None) -> list
             file.subset,
             tuple(nodule.diameter_mm for nodule in nodules[series_uid]),
             num_candidates[series_uid],
-            vendors[series_uid] if vendors else "",
+            vendors.get(series_uid, ""),
         )
         for series_uid, file in files.items()
     ]
@@ -95,6 +100,18 @@ def summarize(scans: Iterable[ScanInfo]) -> Summary:
         smallest_diameter_mm=min(known_mm, default=None),
         largest_diameter_mm=max(known_mm, default=None),
     )
+
+
+def read_scanners(root: Path) -> dict[str, str]:
+    """Read the vendors in scanners.csv, a table that a data folder may have; {} if it has none.
+
+    Raises ValueError as ``read_vendors`` does.
+    """
+    try:
+        path = find_table(root, SCANNERS)
+    except FileNotFoundError:
+        return {}
+    return read_vendors(path)
 
 
 def read_vendors(path: Path) -> dict[str, str]:

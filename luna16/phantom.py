@@ -10,16 +10,17 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
 
 from luna16.geometry import AXIAL_DIRECTION, Geometry, Vector3
+from luna16.inventory import SCANNER_COLUMNS, SCANNERS
 from luna16.phantom_anatomy import AIR_HU, draw_chest
 from luna16.phantom_findings import Finding, draw_findings
-from luna16.phantom_scanner import Scanner, acquire, scanner_of_site
+from luna16.phantom_scanner import Scanner, acquire, scanner_of_site, vendor_of_site
 from luna16.phantom_shapes import Canvas, FloatArray, random_direction
 from luna16.scan import Int16Array, make_image
 
@@ -50,6 +51,7 @@ class ScanRows:
     nodules: list[Row]
     excluded: list[Row]
     candidates: list[Row]
+    vendor: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,8 @@ def write_scan(folder: Path, task: ScanTask) -> ScanRows:
     geometry = _make_geometry(canvas, random)
     path = folder / f"subset{task.site_no}" / f"{series_uid}.mhd"
     write_image(path, acquire(canvas, scanner, random), geometry, scanner)
-    return _make_rows(series_uid, findings, Places(canvas, geometry), random)
+    rows = _make_rows(series_uid, findings, Places(canvas, geometry), random)
+    return replace(rows, vendor=vendor_of_site(task.site_no))
 
 
 def write_image(path: Path, voxels_hu: Int16Array, geometry: Geometry, scanner: Scanner) -> None:
@@ -127,7 +130,7 @@ def write_image(path: Path, voxels_hu: Int16Array, geometry: Geometry, scanner: 
 
 
 def write_tables(folder: Path, scans: Iterable[ScanRows]) -> None:
-    """Write the four tables of the challenge; seriesuids.csv has no header."""
+    """Write the four tables of the challenge and, if a vendor is known, that of the scanners."""
     scans = list(scans)
     findings_header = (*HEADER, "diameter_mm")
     _write_csv(folder / "seriesuids.csv", [(scan.series_uid,) for scan in scans])
@@ -136,6 +139,8 @@ def write_tables(folder: Path, scans: Iterable[ScanRows]) -> None:
         folder / "annotations_excluded.csv", [findings_header, *(r for s in scans for r in s.excluded)]
     )
     _write_csv(folder / "candidates_V2.csv", [(*HEADER, "class"), *(r for s in scans for r in s.candidates)])
+    if vendors := [(scan.series_uid, scan.vendor) for scan in scans if scan.vendor]:
+        _write_csv(folder / SCANNERS, [SCANNER_COLUMNS, *vendors])
 
 
 def _check_request(out: Path, num_sites: int, scans_per_site: int) -> None:

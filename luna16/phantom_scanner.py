@@ -36,6 +36,13 @@ SCANNERS = (
     Scanner((1.30, 1.40), (1.2, 1.5), 18.0, 2, -20.0, -3024, is_flipped=True, is_compressed=False),
 )
 
+VENDORS = ("GE (phantom)", "Siemens (phantom)", "Philips (phantom)")
+
+
+def vendor_of_site(site_no: int) -> str:
+    """Name who might have made the scanner of a site; its variants are of the same vendor."""
+    return VENDORS[site_no % len(VENDORS)]
+
 
 def scanner_of_site(site_no: int) -> Scanner:
     """Give the scanner of a site, counted from 0; from the fourth on they are variants of the first three."""

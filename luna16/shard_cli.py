@@ -45,7 +45,8 @@ def shard(
     scanner_csv: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="For --by scanner: a table with columns SeriesInstanceUID and Manufacturer."
+            metavar="FILE",
+            help="A table with columns SeriesInstanceUID and Manufacturer. (default: ROOT's scanners.csv)",
         ),
     ] = None,
     alpha: Annotated[
@@ -79,8 +80,6 @@ def shard(
         raise typer.Exit(_check(check, as_json=as_json))
     if root is None or out is None:
         raise click.UsageError("Missing argument 'ROOT' or 'OUT'; or name a shard to --check.")
-    if (by is By.SCANNER) != (scanner_csv is not None):
-        raise click.UsageError("--by scanner and --scanner-csv FILE need one another.")
     names = tuple(name.strip() for name in sites.split(",")) if sites else ()
     _shard(root, out, Recipe(names, by, link, alpha, seed), scanner_csv, replace=force, as_json=as_json)
 
@@ -89,12 +88,15 @@ def _shard(
     root: Path, out: Path, recipe: Recipe, scanner_csv: Path | None, *, replace: bool, as_json: bool
 ) -> None:
     from luna16.annotations import read_series_uids
-    from luna16.inventory import read_inventory, read_vendors
+    from luna16.inventory import read_inventory, read_scanners, read_vendors
     from luna16.shard import deal_scans
     from luna16.shard_folder import write_shards
     from luna16.shard_tables import draw_shards, to_json
 
-    scans = read_inventory(root, read_vendors(scanner_csv) if scanner_csv else None)
+    vendors = read_vendors(scanner_csv) if scanner_csv else read_scanners(root)
+    if recipe.by is By.SCANNER and not vendors:
+        raise click.UsageError(f"--by scanner needs --scanner-csv FILE, as {root} has no scanners.csv.")
+    scans = read_inventory(root, vendors, needs_vendors=recipe.by is By.SCANNER)
     with open_progress() as progress:
         bar = progress.add_task("Making shards", total=len(scans))
         manifests = write_shards(

@@ -21,7 +21,7 @@ from luna16.annotations import (
     read_excluded,
     read_series_uids,
 )
-from luna16.inventory import summarize
+from luna16.inventory import SCANNER_COLUMNS, SCANNERS, summarize
 from luna16.manifest import (
     MANIFEST,
     FileRecord,
@@ -71,6 +71,7 @@ def write_shards(
         folders = {site: unfinished / "new" / site for site in deal}
         scans = _place_scans(files, deal, folders, recipe.link, on_progress)
         _write_tables(root, deal, folders)
+        _write_scanners(deal, folders)
         manifests = [_describe(site, deal, recipe, folders[site], scans[site]) for site in deal]
         for site, folder in folders.items():
             _publish(folder, out / site, old=unfinished / f"old-{site}")
@@ -184,6 +185,15 @@ def _write_tables(root: Path, deal: Deal, folders: Mapping[str, Path]) -> None:
                     writers[site_of[series_uid]].writerow(row.cells)
 
 
+def _write_scanners(deal: Deal, folders: Mapping[str, Path]) -> None:
+    """Write for each site the vendors of its own scans, as far as they are known."""
+    for site, folder in folders.items():
+        rows = [(scan.series_uid, scan.vendor) for scan in deal[site] if scan.vendor]
+        if rows:
+            with (folder / SCANNERS).open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file, lineterminator="\n").writerows([SCANNER_COLUMNS, *rows])
+
+
 def _describe(site: str, deal: Deal, recipe: Recipe, folder: Path, scans: list[ScanRecord]) -> Manifest:
     """Write the manifest of a shard whose files are all there, and give it."""
     manifest = Manifest(
@@ -203,7 +213,8 @@ def _describe(site: str, deal: Deal, recipe: Recipe, folder: Path, scans: list[S
 
 
 def _record_tables(folder: Path) -> tuple[FileRecord, ...]:
-    return tuple(record_file(folder / name, name) for name in (LIST_OF_SCANS, *TABLES))
+    names = [name for name in (LIST_OF_SCANS, *TABLES, SCANNERS) if (folder / name).is_file()]
+    return tuple(record_file(folder / name, name) for name in names)
 
 
 def _publish(new: Path, target: Path, *, old: Path) -> None:

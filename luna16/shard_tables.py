@@ -8,6 +8,7 @@ from rich.table import Table
 
 from luna16.inventory import Summary
 from luna16.manifest import MANIFEST_TYPE, Difference, Manifest
+from luna16.recipe import By
 
 
 def draw_shards(manifests: Iterable[Manifest]) -> Table:
@@ -54,7 +55,7 @@ def _describe_diameters(summary: Summary) -> str:
 
 
 def _describe_origin(manifest: Manifest) -> str:
-    if manifest.vendors:
+    if manifest.recipe.by is By.SCANNER:
         return ", ".join(manifest.vendors)
     subsets = manifest.subsets
     if len(subsets) > 2 and subsets[-1] - subsets[0] == len(subsets) - 1:

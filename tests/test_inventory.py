@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from luna16.inventory import DiameterBands, ScanInfo, name_vendor, read_inventory, read_vendors, summarize
+from luna16.inventory import (
+    DiameterBands,
+    ScanInfo,
+    name_vendor,
+    read_inventory,
+    read_scanners,
+    read_vendors,
+    summarize,
+)
 
 HEADER = "seriesuid,coordX,coordY,coordZ"
 
@@ -35,9 +43,21 @@ def test_vendors_are_added(root: Path) -> None:
     assert [scan.vendor for scan in scans] == ["ge", "philips"]
 
 
+@pytest.mark.parametrize("folder", [".", "CSVFILES"])
+def test_data_folder_may_have_a_table_of_scanners(root: Path, folder: str) -> None:
+    (root / folder).mkdir(exist_ok=True)
+    (root / folder / "scanners.csv").write_text("seriesuid,vendor\n2.25.2,GE\n")
+    assert read_scanners(root) == {"2.25.2": "ge"}
+    assert [scan.vendor for scan in read_inventory(root, read_scanners(root))] == ["", "ge"]
+
+
+def test_data_folder_without_a_table_of_scanners_knows_no_vendor(root: Path) -> None:
+    assert read_scanners(root) == {}
+
+
 def test_scan_without_vendor_or_outside_the_list_is_named_by_its_place(root: Path) -> None:
     with pytest.raises(ValueError, match=r"^subset4, scan 1 of 1 in name order: the table of scanners"):
-        read_inventory(root, {"2.25.1": "ge"})
+        read_inventory(root, {"2.25.1": "ge"}, needs_vendors=True)
     (root / "seriesuids.csv").write_text("2.25.1\n2.25.3\n")
     with pytest.raises(ValueError, match=r"^subset4, scan 1 of 1 in name order: .* not listed"):
         read_inventory(root)

@@ -51,7 +51,13 @@ def auc_of(values: np.ndarray, is_nodule: np.ndarray) -> float:
 
 
 def test_layout_is_that_of_luna16(phantom: Path) -> None:
-    tables = ["annotations.csv", "annotations_excluded.csv", "candidates_V2.csv", "seriesuids.csv"]
+    tables = [
+        "annotations.csv",
+        "annotations_excluded.csv",
+        "candidates_V2.csv",
+        "scanners.csv",
+        "seriesuids.csv",
+    ]
     assert sorted(path.name for path in phantom.iterdir()) == [*tables, "subset0", "subset1", "subset2"]
     for subset, suffix in (("subset0", ".raw"), ("subset1", ".zraw"), ("subset2", ".raw")):
         names = sorted(path.suffix for path in (phantom / subset).iterdir())

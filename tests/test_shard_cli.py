@@ -119,8 +119,8 @@ def test_absent_scans_are_counted(
         (["data", "out"], "No site is named. Name them in --sites"),
         (["data", "out", "--sites", "a,b,c,d"], "4 sites cannot share 3 subsets"),
         (["data", "out", "--sites", "North"], "Site name 'North' is not accepted"),
-        (["data", "out", "--by", "scanner"], "--by scanner and --scanner-csv FILE need one another"),
-        (["data", "out", "--scanner-csv", "x.csv"], "--by scanner and --scanner-csv FILE need one another"),
+        (["data", "out", "--by", "scanner"], "--by scanner needs --scanner-csv FILE, as data has no"),
+        (["data", "out", "--scanner-csv", "x.csv"], "No table of scanners x.csv"),
         (["data", "out", "--by", "scanner", "--scanner-csv", "x.csv"], "No table of scanners x.csv"),
         (["data", "out", "--by", "colour"], "'colour' is not one of"),
         (["data", "out", "--sites", "a", "--check", "out/a"], "--check takes the folder of a shard"),
@@ -153,6 +153,28 @@ def test_sites_get_the_names_of_the_vendors(
         ("ge-medical-systems", [0]),
         ("philips", [1, 2]),
     ]
+
+
+def test_shard_gets_the_vendors_of_its_own_scans(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    Path("table.csv").write_text("seriesuid,vendor\n2.25.00000,GE MEDICAL\n2.25.20001,Philips\n")
+    assert run(monkeypatch, "data", "out", "--sites", SITES, "--scanner-csv", "table.csv") == 0
+    assert "subset 0" in capfd.readouterr().out
+    told = "SeriesInstanceUID,Manufacturer\n2.25.00000,ge-medical\n"
+    assert Path("out/north/scanners.csv").read_text() == told
+    assert not Path("out/east/scanners.csv").exists()
+    assert run(monkeypatch, "--check", "out/north") == 0
+    Path("out/north/scanners.csv").write_text(told.replace("ge-medical", "siemens"))
+    assert run(monkeypatch, "--check", "out/north") == 1
+
+
+def test_data_folders_own_table_of_scanners_is_used(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"2.25.{subset}000{i},{'GE' if subset else 'Philips'}" for subset in range(3) for i in range(3)]
+    (data / "scanners.csv").write_text("\n".join(["seriesuid,vendor", *rows]))
+    assert run(monkeypatch, "data", "out", "--by", "scanner") == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == ["ge", "philips"]
+    assert Path("out/philips/scanners.csv").read_text().count("philips") == 3
 
 
 @pytest.fixture
