@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
+from luna16.card_cli import card
 from luna16.compare_cli import compare
 from luna16.evaluate_cli import evaluate_command
 from luna16.prepare_cli import prepare
@@ -35,6 +36,7 @@ VersionOption = Annotated[
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command()(compare)
+app.command()(card)
 app.command("evaluate")(evaluate_command)
 app.command()(prepare)
 app.command()(shard)
