@@ -35,8 +35,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
 
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:
-        shard = site.prepare(messages.unpack_settings(message.content).data)
-        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans)
+        config = messages.unpack_settings(message.content).data
+        shard, card = site.prepare(config), site.tell_card(config)
+        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans, card)
         return Message(messages.pack_prepare_reply(reply), reply_to=message)
 
     @app.train()

@@ -1,5 +1,7 @@
 """One hospital at work: its shard, model and device, kept warm from round to round."""
 
+from dataclasses import dataclass
+
 import torch
 
 from fl_client.display import SiteDisplay
@@ -8,11 +10,22 @@ from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
 from luna16.config import DataConfig, ModelConfig
+from luna16.data_card import DataCard
 from luna16.dataset import Shard, load_shard
 from luna16.evaluation import group_by_scan, predict_logits
 from luna16.model import build_model, select_device
 from luna16.scan_scores import ScanScores, score_exactly
+from luna16.shard_card import make_shard_card
 from luna16.training import TrainResult, train_locally
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A shard, how its patches are cut, and its data card."""
+
+    config: DataConfig
+    shard: Shard
+    card: DataCard
 
 
 class Site:
@@ -26,15 +39,18 @@ class Site:
         self._home = home
         self._display = display
         self._device = _select_device(config)
-        self._prepared: tuple[DataConfig, Shard] | None = None
+        self._prepared: Prepared | None = None
         self._built: tuple[ModelConfig, torch.nn.Module] | None = None
 
     def prepare(self, config: DataConfig) -> Shard:
         """Return the shard, its patches cut as ``config`` says; the work is done once."""
-        if self._prepared is None or self._prepared[0] != config:
-            self._prepared = (config, self._load_shard(config))
-            self._home.keep_data_config(config)
-        return self._prepared[1]
+        return self._prepare(config).shard
+
+    def tell_card(self, config: DataConfig) -> DataCard:
+        """Return the shard's data card and say here that the coordinator is told it."""
+        card = self._prepare(config).card
+        self._display.say(f"tells the coordinator its data card: {_show_card(card)}; `luna16 card` shows it")
+        return card
 
     def train(self, weights: Weights, settings: TaskSettings, round_no: int) -> tuple[Weights, TrainResult]:
         """Train ``weights`` on the training scans; returns the new weights and what was done."""
@@ -74,7 +90,13 @@ class Site:
         self._display.rest()
         return scans
 
-    def _load_shard(self, config: DataConfig) -> Shard:
+    def _prepare(self, config: DataConfig) -> Prepared:
+        if self._prepared is None or self._prepared.config != config:
+            self._prepared = self._load_shard(config)
+            self._home.keep_data_config(config)
+        return self._prepared
+
+    def _load_shard(self, config: DataConfig) -> Prepared:
         on_progress = self._display.show("reading scans")
         try:
             shard = load_shard(
@@ -84,6 +106,7 @@ class Site:
                 subsets=self.config.subsets,
                 on_progress=on_progress,
             )
+            card = make_shard_card(self.config.data_root, shard, subsets=self.config.subsets)
         except (ValueError, OSError) as error:
             raise SiteDataError(f"Site '{self.config.site}': {error}") from error
         self._display.say(
@@ -92,7 +115,7 @@ class Site:
         )
         for reason in shard.set_aside:
             self._display.say(f"set aside: {reason}")
-        return shard
+        return Prepared(config, shard, card)
 
     def _load_model(self, config: ModelConfig, weights: Weights) -> torch.nn.Module:
         if self._built is None or self._built[0] != config:
@@ -107,6 +130,12 @@ def _select_device(config: SiteConfig) -> torch.device:
         return select_device(config.device)
     except ValueError as error:
         raise SiteDataError(f"Site '{config.site}': {error}") from error
+
+
+def _show_card(card: DataCard) -> str:
+    if card.num_scans is None:
+        return "nothing, as there are too few scans"
+    return f"counts of {card.num_scans} scans in {len(card.histograms)} histograms"
 
 
 def _show(value: float | None) -> str:

@@ -28,6 +28,7 @@ from fl_core.numbers import (
     read_replicates,
 )
 from luna16.counts import BandCounts, EvalCounts, Replicates
+from luna16.data_card import DataCard, read_data_card
 
 JOIN = "query.join"
 PREPARE = "query.prepare"
@@ -61,10 +62,11 @@ class JoinReply:
 
 @dataclass(frozen=True)
 class PrepareReply:
-    """How many scans a site trains on and validates on."""
+    """How many scans a site trains on and validates on, and what it tells of them."""
 
     num_train_scans: int
     num_validation_scans: int
+    card: DataCard
 
 
 @dataclass(frozen=True)
@@ -169,16 +171,26 @@ def unpack_join_reply(content: RecordDict) -> JoinReply:
 
 
 def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
-    """Pack how much data this site has."""
-    return RecordDict({METRICS: MetricRecord(vars(reply))})
+    """Pack how much data this site has, and its card."""
+    counts: dict[str, Number] = {
+        "num_train_scans": reply.num_train_scans,
+        "num_validation_scans": reply.num_validation_scans,
+    }
+    card = ConfigRecord({"card": json.dumps(reply.card.to_json())})
+    return RecordDict({METRICS: MetricRecord(counts), CONFIG: card})
 
 
 def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
-    """Return how much data a site says it has."""
+    """Return how much data a site says it has; MessageError if its card is not as we make it."""
+    try:
+        card = read_data_card(_word(content, "card"))
+    except ValueError as error:
+        raise MessageError(str(error)) from error
     numbers = _numbers(content)
     return PrepareReply(
         num_train_scans=read_count(numbers, "num_train_scans"),
         num_validation_scans=read_count(numbers, "num_validation_scans"),
+        card=card,
     )
 
 

@@ -37,12 +37,11 @@ from fl_store.rows import (
 )
 from luna16.bootstrap import Interval
 from luna16.counts import Score
+from luna16.data_card import DataCard
 
 logger = logging.getLogger(__name__)
 
 FLUSH_TIMEOUT_S = 30.0
-FEWEST_SCANS_TOLD = 5
-"""A count of fewer scans could point to a patient."""
 
 
 class Recorder:
@@ -62,9 +61,9 @@ class Recorder:
         self._put(self._run)
         self.keep_event("run", f"The run is {state}: {reason}" if reason else f"The run is {state}.")
 
-    def keep_event(self, kind: str, text: str, site: str | None = None) -> None:
-        """Write that something happened."""
-        logger.info("%s", text)
+    def keep_event(self, kind: str, text: str, site: str | None = None, *, level: int = logging.INFO) -> None:
+        """Write that something happened; ``level`` is that of the line in the log."""
+        logger.log(level, "%s", text)
         self._put(EventRow(kind, text, run_id=self._run.run_id, site=site))
 
     def keep_presence(self, states: Mapping[str, str]) -> None:
@@ -78,10 +77,9 @@ class Recorder:
         """Write a site that takes part from now on; the store keeps the time of its first visit."""
         self._put(site)
 
-    def keep_data_card(self, site: str, counts: Mapping[str, int]) -> None:
-        """Write what a site tells of its data; a count of too few scans is withheld."""
-        card = {name: count if count >= FEWEST_SCANS_TOLD else None for name, count in counts.items()}
-        self._put(DataCardRow(site, card, received_at=utc_now()))
+    def keep_data_card(self, site: str, card: DataCard) -> None:
+        """Write what a site tells of its data."""
+        self._put(DataCardRow(site, card.to_json(), received_at=utc_now()))
 
     def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
         """Write which model files there are."""

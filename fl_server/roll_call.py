@@ -2,7 +2,7 @@
 
 import logging
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from flwr.app import Message, RecordDict
 
@@ -10,20 +10,27 @@ from fl_core import messages
 from fl_core.config import TaskSettings, check_site_name
 from fl_core.errors import ConfigError, MessageError, RunFailedError
 from fl_core.messages import JoinReply, PrepareReply
+from fl_server.data_shift import find_shifts
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_store.rows import SiteRow, utc_now
+from luna16.data_card import DataCard
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass
 class Member:
-    """A connected site; it takes part in rounds once it is ready."""
+    """A connected site; it takes part in rounds once it is ready, which it is when it has told its card."""
 
     node_id: int
     who: JoinReply
-    is_ready: bool = False
+    card: DataCard | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Say whether it has prepared its data."""
+        return self.card is not None
 
 
 class RollCall:
@@ -37,9 +44,14 @@ class RollCall:
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
         self._asked: dict[str, int] = {}
+        self._compared: set[str] = set()
+        self._warned: set[tuple[str, str]] = set()
 
     def wait_for(self, num_sites: int, timeout_s: float) -> None:
-        """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``."""
+        """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``.
+
+        Before that, a site whose data differ much from the others' is told, once for each thing that differs.
+        """
         give_up_at = time.monotonic() + timeout_s
         self.call()
         while len(ready := self._ready_sites()) < num_sites:
@@ -51,6 +63,7 @@ class RollCall:
                 )
             self._grid.rest()
             self.call()
+        self._compare(ready)
 
     def call(self) -> None:
         """Ask new nodes who they are, and take in the answers that have come."""
@@ -82,6 +95,17 @@ class RollCall:
 
     def _ready_sites(self) -> list[str]:
         return sorted(self._names[node_id] for node_id in self._grid.get_node_ids())
+
+    def _compare(self, sites: list[str]) -> None:
+        if self._compared.issuperset(sites):
+            return
+        self._compared.update(sites)
+        cards = {site: card for site in sites if (card := self._members[site].card)}
+        for shift in find_shifts(cards):
+            what = (shift.site, shift.histogram)
+            if what not in self._warned:
+                self._warned.add(what)
+                self._recorder.keep_event("site_differs", shift.describe(), shift.site, level=logging.WARNING)
 
     def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
         self._met.add(node_id)
@@ -123,12 +147,12 @@ class RollCall:
         member = self._members[site]
         if member.node_id != node_id:
             return  # the site has come back with a new node, which is still to answer
-        member.is_ready = True
+        member.card = data.card
         now = utc_now()
         self._recorder.keep_site(
             SiteRow(site, str(node_id), data.num_train_scans, data.num_validation_scans, now, now)
         )
-        self._recorder.keep_data_card(site, asdict(data))
+        self._recorder.keep_data_card(site, data.card)
         self._recorder.keep_event(
             "site_ready",
             f"Site '{site}' is ready: {data.num_train_scans} scans to train on, "

@@ -21,6 +21,7 @@ from luna16.counts import (
     Replicates,
     count_by_bin,
 )
+from luna16.data_card import DataCard, make_data_card
 
 SUPERLINK_NODE_ID = 1
 
@@ -126,6 +127,7 @@ class FakeSite:
     logits_of_nodules: tuple[float, ...] = (1.0, 2.0)
     logits_of_others: tuple[float, ...] = (-1.0, -2.0)
     num_scans: int = 2
+    card: DataCard = field(default_factory=lambda: make_data_card([]))
     instead: dict[str, Answer] = field(default_factory=dict)
 
     def __call__(self, message: Message) -> Answer:
@@ -136,7 +138,7 @@ class FakeSite:
             case messages.JOIN:
                 return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
-                return messages.pack_prepare_reply(PrepareReply(7, 2))
+                return messages.pack_prepare_reply(PrepareReply(7, 2, self.card))
             case "train":
                 return messages.pack_train_reply(
                     TrainReply(self.weights, self.num_examples, self.loss, train_s=1.5)

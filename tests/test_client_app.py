@@ -18,6 +18,7 @@ from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import ConfigError, MessageError
 from fl_core.messages import JoinReply
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
+from luna16.data_card import make_data_card
 from luna16.model import build_model
 from luna16.scan import find_scans
 
@@ -68,6 +69,7 @@ def test_site_prepares_and_says_how_many_scans_it_has(app: ClientApp) -> None:
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
     reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
     assert (reply.num_train_scans, reply.num_validation_scans) == (2, 1)
+    assert reply.card == make_data_card([])  # three scans are too few to tell anything of them
 
 
 def test_answer_to_training_is_a_sound_update(app: ClientApp) -> None:
@@ -96,7 +98,7 @@ def test_answer_to_the_last_evaluation_has_replicates(app: ClientApp) -> None:
 
 
 def test_no_answer_holds_a_scan_uid_or_path(app: ClientApp, scans: Path) -> None:
-    answers = [ask(app, message_type, task()) for message_type in ("train", "evaluate")]
+    answers = [ask(app, message_type, task()) for message_type in ("train", "evaluate", messages.PREPARE)]
     text = repr([(record.config_records, record.metric_records) for record in answers])
     weights = answers[0].array_records[messages.ARRAYS][messages.WEIGHTS].data
     for secret in (str(scans), *(file.series_uid for file in find_scans(scans, None))):

@@ -12,12 +12,14 @@ from fl_core.errors import ConfigError, MessageError
 from fl_core.messages import JoinReply, PrepareReply, TrainReply
 from luna16.config import DataConfig, TrainingConfig
 from luna16.counts import NUM_SCORE_BINS, EvalCounts
+from luna16.data_card import ScanFacts, make_data_card
 from tests.fake_grid import evaluation_of
 
 WEIGHTS = {
     "layer.weight": np.array([[0.1, -2.5e-38], [3.4e38, -0.0]], dtype=np.float32),
     "layer.steps": np.array(7, dtype=np.int64),
 }
+PREPARED = PrepareReply(7, 2, make_data_card([ScanFacts((1.0, 0.7, 0.7), (5.0,), vendor="ge")] * 9))
 UPDATE = TrainReply(WEIGHTS, num_examples=120, loss=0.25, train_s=1.5)
 
 
@@ -164,8 +166,31 @@ def test_join_reply_without_a_part_names_it(name: str) -> None:
 
 
 def test_prepare_reply_arrives_as_it_was() -> None:
-    reply = PrepareReply(num_train_scans=7, num_validation_scans=0)
-    assert messages.unpack_prepare_reply(as_received(messages.pack_prepare_reply(reply))) == reply
+    assert messages.unpack_prepare_reply(as_received(messages.pack_prepare_reply(PREPARED))) == PREPARED
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (7, "no text 'card'"),
+        ("{}", "The data card is not in the form"),
+        ('{"num_scans": 3}', "The data card has a count"),
+        ("[" * 100_000, "The data card has 100000 letters"),
+    ],
+)
+def test_card_that_is_not_ours_is_refused_in_one_line(card: Any, words: str) -> None:
+    content = messages.pack_prepare_reply(PREPARED)
+    content.config_records[messages.CONFIG]["card"] = card
+    with pytest.raises(MessageError, match=words):
+        messages.unpack_prepare_reply(content)
+
+
+@pytest.mark.parametrize("name", ["num_train_scans", "num_validation_scans"])
+def test_prepare_reply_with_a_bad_count_names_it(name: str) -> None:
+    content = messages.pack_prepare_reply(PREPARED)
+    content.metric_records[messages.METRICS][name] = -1
+    with pytest.raises(MessageError, match=f"The message says {name} is -1"):
+        messages.unpack_prepare_reply(content)
 
 
 def test_update_arrives_as_it_was() -> None:

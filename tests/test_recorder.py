@@ -33,6 +33,7 @@ from fl_store.rows import (
 )
 from fl_store.sqlite import SqliteStore
 from luna16.counts import EvalCounts, score
+from luna16.data_card import ScanFacts, make_data_card
 from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
@@ -224,10 +225,16 @@ def test_what_an_update_did_is_written_beside_it(store: SqliteStore, recorder: R
     assert (south.update_norm, south.update_cosine) == (None, None)
 
 
-def test_data_card_withholds_counts_of_too_few_scans(store: SqliteStore, recorder: Recorder) -> None:
-    recorder.keep_data_card("north", {"num_train_scans": 5, "num_validation_scans": 4})
+def test_data_card_is_kept_as_the_site_tells_it(store: SqliteStore, recorder: Recorder) -> None:
+    card = make_data_card([ScanFacts((1.0, 0.7, 0.7), (5.0,))] * 9)
+    recorder.keep_data_card("north", card)
     (row,) = store.get(DataCardRow)
-    assert (row.site, row.card) == ("north", {"num_train_scans": 5, "num_validation_scans": None})
+    assert (row.site, row.card) == ("north", card.to_json())
+
+
+def test_event_is_logged_as_loud_as_it_is(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    recorder.keep_event("site_differs", "Look.", "north", level=logging.WARNING)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "Look.")]
 
 
 @pytest.mark.parametrize(("loss", "word"), [(math.nan, "nan"), (math.inf, "inf"), (-math.inf, "-inf")])

@@ -1,3 +1,5 @@
+import logging
+
 import pytest
 from flwr.app import Error, RecordDict
 
@@ -9,12 +11,15 @@ from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
-from fl_store.rows import EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
+from fl_store.rows import DataCardRow, EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
 from fl_store.sqlite import SqliteStore
 from luna16.config import DataConfig
+from luna16.data_card import ScanFacts, make_data_card
 from tests.fake_grid import FakeGrid, FakeSite
 
 SETTINGS = TaskSettings(data=DataConfig(patch_size_vox=24))
+GE = make_data_card([ScanFacts((1.0, 0.7, 0.7), vendor="ge")] * 20)
+SIEMENS = make_data_card([ScanFacts((1.0, 0.7, 0.7), vendor="siemens")] * 20)
 
 
 @pytest.fixture
@@ -130,7 +135,7 @@ def test_answer_of_an_old_node_does_not_make_the_new_one_ready(
     call_all(roll_call)
     flower.nodes[6] = FakeSite("north", instead={messages.PREPARE: None})
     call_all(roll_call)
-    flower.answer_late(node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2)))
+    flower.answer_late(node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, make_data_card([]))))
     call_all(roll_call)
     assert list(grid.get_node_ids()) == []
 
@@ -213,3 +218,53 @@ def test_site_that_has_gone_does_not_count_as_ready(flower: FakeGrid, roll_call:
     flower.nodes = {}
     with pytest.raises(RunFailedError, match="ready were: none"):
         roll_call.wait_for(1, timeout_s=0.05)
+
+
+def test_data_card_of_a_ready_site_is_kept(flower: FakeGrid, roll_call: RollCall, store: SqliteStore) -> None:
+    flower.nodes = {5: FakeSite("north", card=GE)}
+    call_all(roll_call)
+    assert [(row.site, row.card) for row in store.get(DataCardRow)] == [("north", GE.to_json())]
+
+
+def test_site_whose_card_is_not_ours_cannot_join(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    answer = messages.pack_prepare_reply(PrepareReply(7, 2, GE))
+    answer.config_records[messages.CONFIG]["card"] = "{}"
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: answer})}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == []
+    (text,) = events(store, "site_failed")
+    assert text.startswith("Site 'north' cannot join: The data card is not in the form")
+    assert store.get(DataCardRow) == []
+
+
+def test_site_that_differs_is_told_before_the_first_round(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    cards = {"east": GE, "north": SIEMENS, "south": GE, "west": GE}
+    flower.nodes = {5 + i: FakeSite(name, card=card) for i, (name, card) in enumerate(cards.items())}
+    roll_call.wait_for(4, timeout_s=20)
+    (event,) = store.get(EventRow, kind="site_differs")
+    assert event.site == "north"
+    assert "Site 'north' differs much from the rest of the federation in scanner vendor" in event.text
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [event.text]
+
+
+def test_sites_that_are_alike_are_not_told(flower: FakeGrid, roll_call: RollCall, store: SqliteStore) -> None:
+    flower.nodes = {5 + i: FakeSite(name, card=GE) for i, name in enumerate(("east", "north", "south"))}
+    roll_call.wait_for(3, timeout_s=20)
+    assert events(store, "site_differs") == []
+
+
+def test_site_that_joins_later_is_compared_and_no_site_is_told_twice(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("east", card=GE), 6: FakeSite("north", card=SIEMENS)}
+    roll_call.wait_for(2, timeout_s=20)
+    roll_call.wait_for(2, timeout_s=20)
+    first = [event.site for event in store.get(EventRow, kind="site_differs")]
+    flower.nodes |= {7: FakeSite("south", card=GE)}
+    roll_call.wait_for(3, timeout_s=20)
+    assert first == ["east"]  # of two, none is the odd one
+    assert [event.site for event in store.get(EventRow, kind="site_differs")] == ["east", "north"]

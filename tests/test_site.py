@@ -56,8 +56,29 @@ def test_shard_is_cut_once_and_remembered(
     shard = site.prepare(DATA)
     assert (shard.train.num_scans, shard.validation.num_scans) == (2, 1)
     monkeypatch.setattr(site_module, "load_shard", None)  # a second look at the scans would be an error
+    monkeypatch.setattr(site_module, "make_shard_card", None)
     assert site.prepare(DATA) is shard
+    assert site.tell_card(DATA).num_scans is None
     assert home.last_data_config() == DATA
+
+
+def test_hospital_sees_that_its_data_card_is_told(site: Site, paper: io.StringIO) -> None:
+    site.prepare(DATA)
+    assert "data card" not in paper.getvalue()
+    site.tell_card(DATA)
+    (line,) = [line for line in paper.getvalue().splitlines() if "data card" in line]
+    assert line.endswith(
+        "tells the coordinator its data card: nothing, as there are too few scans; `luna16 card` shows it"
+    )
+
+
+def test_table_of_scanners_that_cannot_be_read_is_told_with_the_name_of_the_site(
+    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(scans, tmp_path / "data"))
+    (root / "scanners.csv").write_text("seriesuid,model\n")
+    with pytest.raises(SiteDataError, match=r"^Site 'north': scanners.csv, line 1: no column manufacturer"):
+        make_site(home, paper, data_root=root).prepare(DATA)
 
 
 def test_other_way_of_cutting_is_followed(site: Site) -> None:

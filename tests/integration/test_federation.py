@@ -25,6 +25,7 @@ from fl_store.connect import open_store
 from fl_store.rows import (
     FEDERATION,
     CheckpointRow,
+    DataCardRow,
     EventRow,
     Metric,
     MetricRow,
@@ -37,6 +38,7 @@ from fl_store.rows import (
 )
 from luna16.config import read_course
 from luna16.course import take_course
+from luna16.data_card import make_data_card
 from luna16.dataset import load_shard
 from luna16.model import build_model
 
@@ -181,6 +183,8 @@ def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> No
     assert all(part.state is SiteRoundState.DONE and part.bytes_up > 3_500_000 for part in parts)
     assert all(part.update_norm and -1 <= (part.update_cosine or 0) <= 1 for part in parts)
     assert {row.site: row.num_validation_scans for row in workplace.rows(SiteRow)} == {"north": 1, "south": 1}
+    cards = {row.site: row.card for row in workplace.rows(DataCardRow)}
+    assert cards == dict.fromkeys(("north", "south"), make_data_card([]).to_json())  # three scans are too few
     check_numbers_add_up(workplace.rows(MetricRow, round_no=2))
     check_run_folder(workplace.home / "runs" / run.run_id, workplace.rows(CheckpointRow))
     check_model_is_the_simulated_one(workplace, workplace.home / "runs" / run.run_id)
