@@ -37,6 +37,7 @@ class FaultKind(Enum):
     EMPTY_SUBSET = _About("subset holds no scan", "Unpack it, or remove the folder.", sets_aside=False)
     NO_HEADER = _About("voxel file has no header", "Copy its .mhd file from the source.", sets_aside=False)
     TABLE = _About("table is missing or unreadable", "Take it from the challenge's files.", sets_aside=False)
+    SCANNERS = _About("table of scanners cannot be used", "Mend or remove it.", sets_aside=False)
     ROW = _About("row of a table is wrong", "Mend the row.")
     UNKNOWN_SCAN = _About("rows of a scan that is not listed", "Add it to seriesuids.csv.", sets_aside=False)
     LISTED_TWICE = _About("scan is listed twice", "Remove a line of seriesuids.csv.", sets_aside=False)

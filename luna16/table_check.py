@@ -21,6 +21,7 @@ from luna16.annotations import (
 )
 from luna16.faults import Fault, FaultKind
 from luna16.geometry import Geometry, Vector3
+from luna16.inventory import SCANNERS, read_scanners
 from luna16.scan_check import CheckedScan
 
 LISTED = "seriesuids.csv"
@@ -98,6 +99,7 @@ def check_tables(root: Path, tables: Sequence[CheckedTable], scans: Sequence[Che
         faults += _check_known(table, listed or by_uid.keys())
         faults += _check_places(table, by_uid)
     faults += _check_columns(tables, by_uid)
+    faults += _check_scanners(root)
     num_rows = {table.name: sum(map(len, table.rows.values())) for table in tables}
     return CheckedTables(tuple(faults), tuple(_note(root, listed - by_uid.keys(), tables)), num_rows)
 
@@ -231,6 +233,13 @@ def _row_fault(name: str, line_no: int, message: str, series_uid: str) -> Fault:
     return Fault(FaultKind.ROW, place, message.removeprefix(f"{place}: "), series_uid)
 
 
-def _table_fault(name: str, error: Exception) -> Fault:
+def _check_scanners(root: Path) -> Iterator[Fault]:
+    try:
+        read_scanners(root)
+    except (ValueError, OSError) as error:
+        yield _table_fault(SCANNERS, error, FaultKind.SCANNERS)
+
+
+def _table_fault(name: str, error: Exception, kind: FaultKind = FaultKind.TABLE) -> Fault:
     message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return Fault(FaultKind.TABLE, name, message.removeprefix(f"{name}, ").removeprefix(f"{name} "))
+    return Fault(kind, name, message.removeprefix(f"{name}, ").removeprefix(f"{name} "))

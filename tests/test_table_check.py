@@ -227,3 +227,14 @@ def test_rows_of_a_scan_whose_header_is_broken_are_left_alone(
 ) -> None:
     broken = [CheckedScan(scan.file, ()) for scan in checked_scans]
     assert check(root, broken).faults == ()
+
+
+def test_table_of_scanners_is_a_fault_only_if_it_cannot_be_read(
+    root: Path, checked_scans: list[CheckedScan]
+) -> None:
+    (root / "scanners.csv").write_text("seriesuid,model\n")
+    fault = only_fault(check(root, checked_scans), checked_scans)
+    assert (fault.kind, fault.place) == (FaultKind.SCANNERS, "scanners.csv")
+    assert fault.detail.startswith("line 1: no column manufacturer or vendor")
+    (root / "scanners.csv").unlink()
+    assert check(root, checked_scans).faults == ()
