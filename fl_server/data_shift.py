@@ -50,10 +50,9 @@ def find_shifts(cards: Mapping[str, DataCard]) -> Iterator[Shift]:
     A site that differs is then left out of the pool, or else those that are alike would differ from a pool
     that it is in. Of two sites that differ from one another, only the first by name is told.
     """
+    by_name = sorted(cards.items())
     for name in BINS:
-        told = {
-            site: cards[site].histograms[name] for site in sorted(cards) if name in cards[site].histograms
-        }
+        told = {site: card.histograms[name] for site, card in by_name if name in card.histograms}
         while shift := _find_oddest(name, told):
             yield shift
             del told[shift.site]

@@ -50,7 +50,7 @@ class RollCall:
     def wait_for(self, num_sites: int, timeout_s: float) -> None:
         """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``.
 
-        Before that, a site whose data differ much from the others' is told, once for each thing that differs.
+        Then a site whose data differ much from the others' is named, once for each thing that differs.
         """
         give_up_at = time.monotonic() + timeout_s
         self.call()

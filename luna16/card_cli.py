@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 from rich.console import Console
 
@@ -37,6 +38,8 @@ def card(
     from luna16.dataset import load_shard
     from luna16.shard_card import make_shard_card
 
+    if patches and patches.resolve().is_relative_to(root.resolve()):
+        raise click.UsageError(f"--patches {patches} lies in the data folder, which is not changed.")
     settings = read_table(config).get("data", {}) if config else {}
     data = check_settings(settings, DataConfig, source=str(config))
     with tempfile.TemporaryDirectory(prefix="luna16-card-") as folder, open_progress() as progress:

@@ -86,18 +86,18 @@ def make_data_card(scans: Sequence[ScanFacts]) -> DataCard:
     """
     if len(scans) < FEWEST_SCANS_TOLD:
         return DataCard(None, None, None, {})
-    with_nodules = [scan for scan in scans if scan.diameters_mm]
-    num_nodules = sum(len(scan.diameters_mm) for scan in with_nodules)
+    num_nodules = [len(scan.diameters_mm) for scan in scans if scan.diameters_mm]
+    num_with, num_without = len(num_nodules), len(scans) - len(num_nodules)
     rows = {name: _count_rows(name, scans) for name in BINS}
     if not any(scan.vendor for scan in scans):
         del rows["vendor"]
-    if not can_tell(len(rows["hu"]), len(scans)):
+    if not can_tell(len(scans) - len(rows["hu"])):
         del rows["hu"]
     made = {name: make_histogram(each) for name, each in rows.items() if len(each) >= FEWEST_SCANS_TOLD}
     return DataCard(
         num_scans=len(scans),
-        num_scans_with_nodules=len(with_nodules) if can_tell(len(with_nodules), len(scans)) else None,
-        num_nodules=num_nodules if can_tell(len(with_nodules), len(with_nodules)) else None,
+        num_scans_with_nodules=num_with if can_tell(num_with) and can_tell(num_without) else None,
+        num_nodules=sum(num_nodules) if can_tell(num_with) else None,
         histograms={name: histogram for name, histogram in made.items() if histogram},
     )
 

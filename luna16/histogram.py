@@ -30,9 +30,9 @@ class Histogram:
     num_draws: int
 
 
-def can_tell(num_scans: int, num_all: int) -> bool:
-    """Say whether ``num_scans`` of all may be told: neither they nor the others are 1 to 4 scans."""
-    return all(num == 0 or num >= FEWEST_SCANS_TOLD for num in (num_scans, num_all - num_scans))
+def can_tell(num_scans: int) -> bool:
+    """Say whether a count of so many scans may be told: of none, or of no fewer than 5."""
+    return num_scans == 0 or num_scans >= FEWEST_SCANS_TOLD
 
 
 def make_histogram(rows: IntArray) -> Histogram | None:
@@ -51,7 +51,9 @@ def make_histogram(rows: IntArray) -> Histogram | None:
         None if withheld else count
         for count, withheld in zip(counts.tolist(), is_withheld.tolist(), strict=True)
     )
-    return Histogram(tuple(told), int(counts.sum()), _count_draws(rows))
+    # The draws are those of the bins as told: else they would give away what is withheld.
+    merged = np.column_stack([rows[:, ~is_withheld], rows[:, is_withheld].sum(axis=1)])
+    return Histogram(tuple(told), int(counts.sum()), _count_draws(merged))
 
 
 def pool(histograms: Sequence[Histogram]) -> Histogram:
@@ -109,12 +111,10 @@ def _count_draws(rows: IntArray) -> int:
     """
     counts = rows.sum(axis=0)
     rows, shares = rows[:, counts > 0], counts[counts > 0] / counts.sum()
-    if len(shares) == 1:
-        return len(rows)
     strays = (rows - rows.sum(axis=1, keepdims=True) * shares) / (counts.sum() * np.sqrt(shares))
     products = strays.T @ strays * len(rows) / (len(rows) - 1)
     spread, num_free = np.trace(products), len(shares) - 1
-    if spread == 0:  # all scans are alike
+    if spread == 0:  # one bin, or all scans are alike
         return int(counts.sum())
     num_directions = spread**2 / np.sum(products**2)
     num_draws = num_free / spread * _reach(num_free) / _reach(num_directions)

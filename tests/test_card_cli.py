@@ -58,6 +58,13 @@ def test_patches_are_left_only_where_they_are_asked_for(
     assert len(list((tmp_path / "patches").glob("patches-*/index.json"))) == 1
 
 
+def test_patches_inside_the_data_folder_are_refused(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, str(data), "--patches", str(data / "patches")) == 2
+    assert "lies in the data folder, which is not changed" in capfd.readouterr().err
+
+
 def test_folder_without_scans_is_one_line_and_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
