@@ -38,8 +38,8 @@ def can_tell(num_scans: int) -> bool:
 def make_histogram(rows: IntArray) -> Histogram | None:
     """Add up the counts of scans, of shape (scans, bins), none of which is 0 in all bins.
 
-    A bin that counts fewer than 5 scans is withheld. What is withheld follows in sum from the total: so the
-    smallest others are withheld with it, until the sum is of two bins, 5 scans and more scans than bins.
+    Bins that count fewer than 5 scans are withheld. Their sum follows from the total, so the smallest other
+    bin is withheld with them, and those that equal it: any of them may then be the one that is not small.
 
     Returns None if nothing is left to tell.
     """
@@ -89,17 +89,10 @@ def find_distance(p: FloatArray, q: FloatArray) -> FloatArray:
 def _choose_withheld(rows: IntArray) -> BoolArray:
     num_scans, counts = (rows > 0).sum(axis=0), rows.sum(axis=0)
     is_withheld: BoolArray = (num_scans > 0) & (num_scans < FEWEST_SCANS_TOLD)
-    for smallest in np.argsort(counts, kind="stable"):
-        if not is_withheld.any() or _is_safe(rows[:, is_withheld]):
-            break
-        is_withheld[smallest] |= counts[smallest] > 0
+    others = counts[~is_withheld & (counts > 0)]
+    if is_withheld.any() and others.size:
+        is_withheld |= counts == others.min()
     return is_withheld
-
-
-def _is_safe(withheld: IntArray) -> bool:
-    """Say whether the sum of these bins may be known."""
-    num_scans, num_bins = int(withheld.any(axis=1).sum()), int(withheld.shape[1])
-    return num_bins > 1 and num_scans >= max(FEWEST_SCANS_TOLD, num_bins + 1)
 
 
 def _count_draws(rows: IntArray) -> int:
@@ -118,7 +111,7 @@ def _count_draws(rows: IntArray) -> int:
         return int(counts.sum())
     num_directions = spread**2 / np.sum(products**2)
     num_draws = num_free / spread * _reach(num_free) / _reach(num_directions)
-    return int(np.clip(num_draws, 1, counts.sum()))
+    return int(np.clip(np.rint(num_draws), 1, counts.sum()))
 
 
 def _reach(num_free: float) -> float:

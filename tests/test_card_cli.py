@@ -32,7 +32,7 @@ def test_tables_show_what_is_told_and_what_is_not(
     assert ["scans", "9"] in lines
     assert ["scans", "with", "nodules", "withheld"] in lines
     assert ["1", "to", "1.25", "mm", "9", "100", "%", "█" * 24] in lines
-    assert "Not told, as not known or of too few scans: nodule diameter, scanner vendor." in out
+    assert "Not told, as not known or of too few scans: nodule diameter, HU, scanner vendor." in out
     assert "2.25." not in out
     assert max(map(len, out.splitlines())) <= 80
 

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from luna16.config import DataConfig
 from luna16.dataset import Shard, load_shard
 from luna16.patch_plan import plan_patches
-from luna16.shard_card import PATCHES_PER_SCAN, make_shard_card
+from luna16.shard_card import PATCHES_PER_SCAN, list_facts, make_shard_card
 from tests.small_data_set import write_small_data_set
 
 CONFIG = DataConfig(patch_size_vox=8)
@@ -41,20 +40,12 @@ def test_vendors_of_few_scans_are_left_out(root: Path) -> None:
 
 def test_hu_are_those_of_the_patches_and_each_scan_weighs_a_thousand(root: Path) -> None:
     shard = load(root)
-    histogram = make_shard_card(root, shard).histograms["hu"]
-    assert histogram.total == 9000
-    parts = [
-        np.mean(
-            [
-                (side.patches_hu[row] < -950).mean()
-                for row, candidate in enumerate(side.candidates)
-                if candidate.series_uid == uid
-            ]
-        )
-        for side in (shard.train, shard.validation)
-        for uid in side.series_uids
-    ]
-    assert histogram.counts[0] == np.rint(1000 * np.array(parts)).sum()
+    facts = list(list_facts(root, shard))
+    first = shard.train.series_uids[0]
+    rows = [i for i, candidate in enumerate(shard.train.candidates) if candidate.series_uid == first]
+    share_of_air = float((shard.train.patches_hu[rows] < -950).mean())
+    assert facts[0].hu_parts[0] == round(1000 * share_of_air)
+    assert [sum(scan.hu_parts) for scan in facts] == [1000] * 9
 
 
 def test_only_some_patches_of_a_scan_are_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
