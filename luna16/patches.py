@@ -103,7 +103,7 @@ def scale_patches(patches_hu: Int16Array, config: DataConfig, device: "torch.dev
     import torch  # noqa: PLC0415 - see above
 
     patches = torch.from_numpy(patches_hu).to(device).float().unsqueeze(1)
-    return ((patches - config.hu_min) / (config.hu_max - config.hu_min)).clamp(0, 1)
+    return patches.sub_(config.hu_min).div_(config.hu_max - config.hu_min).clamp_(0, 1)
 
 
 def _check_inside(file: ScanFile, scan: Scan, table: str, findings: Sequence[Candidate | Nodule]) -> None:

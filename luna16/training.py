@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,9 +61,12 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=config.weight_decay)
     scaler = GradScaler(device.type, enabled=precision is torch.float16)
     loss_sum = 0.0
-    for step, indices in enumerate(batches, start=1):
+
+    def load(indices: IndexArray) -> tuple[Tensor, Tensor]:
         patches, is_nodule = read_batch(train, indices, data, device)
-        patches = augment(patches, config.augmentation, generator)
+        return augment(patches, config.augmentation, generator), is_nodule
+
+    for step, (patches, is_nodule) in enumerate(_load_ahead(batches, load), start=1):
         with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
             logits = model(patches)[:, 0]
         loss = balanced_loss(logits.float(), is_nodule, class_weights)
@@ -73,7 +77,7 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
         _change_gradients(model, received, config)
         scaler.step(optimizer)
         scaler.update()
-        loss_sum += loss.item() * len(indices)
+        loss_sum += loss.item() * len(patches)
         if on_step:
             on_step(step, len(batches))
     return TrainResult(
@@ -155,6 +159,21 @@ def _draw_batches(
     while len(batches) < num_steps:
         batches += _cut(sample_epoch(train, config.negatives_per_positive, random), config.batch_size)
     return first, batches[:num_steps]
+
+
+def _load_ahead(
+    batches: Sequence[IndexArray], load: Callable[[IndexArray], tuple[Tensor, Tensor]]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Load each batch while the one before is trained on, in order, in a thread of its own.
+
+    That thread takes one core: torch would otherwise give it as many as training has, and both would wait.
+    """
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as loader:
+        waiting = loader.submit(load, batches[0])
+        for indices in batches[1:]:
+            ready, waiting = waiting.result(), loader.submit(load, indices)
+            yield ready
+        yield waiting.result()
 
 
 def _cut(indices: IndexArray, batch_size: int) -> list[IndexArray]:
