@@ -3,6 +3,7 @@
 The test scans are the validation scans of all sites; no model trains on them, and none is chosen by them.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,6 +143,9 @@ def train_models(
 
 def _work(task: ModelTask) -> FloatArray | str:
     """Train a model and give its logits of all test patches, or say in one line why there are none."""
+    logging.getLogger("luna16").setLevel(
+        logging.ERROR
+    )  # what is set aside was told when the caller loaded it
     if task.comparison.device.type == "cpu":
         torch.set_num_threads(1)
     try:

@@ -9,7 +9,11 @@ import pytest
 
 from luna16.cli import main
 from luna16.phantom import write_phantom
+from luna16.scan import find_scans
+from luna16.split import split_by_series
 from tests.test_train_cli import CONFIG
+
+EXIT_SET_ASIDE = 1
 
 Run = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
@@ -31,11 +35,19 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     return run_command
 
 
+def damage_a_training_scan(root: Path, subset: int) -> None:
+    uids = [file.series_uid for file in find_scans(root, [subset])]
+    split = split_by_series(uids, validation_fraction=0.3, seed=0)
+    (root / f"subset{subset}" / f"{split.train[0]}.raw").write_bytes(b"cut short")
+
+
 @pytest.mark.slow
 def test_table_words_json_and_page_tell_the_same(run: Run, tmp_path: Path, capfd: Capture) -> None:
-    write_phantom(tmp_path / "data", num_sites=2, scans_per_site=2, seed=0)
-    assert run(tmp_path / "data", "--seeds", "1") == 0
+    write_phantom(tmp_path / "data", num_sites=2, scans_per_site=3, seed=0)
+    damage_a_training_scan(tmp_path / "data", subset=0)
+    assert run(tmp_path / "data", "--seeds", "1") == EXIT_SET_ASIDE
     printed = capfd.readouterr()
+    assert printed.err.count("It is set aside.") == 1  # by this process, not again by each that trains
     result = json.loads((tmp_path / "comparison" / "comparison.json").read_text())
     assert [each["arm"]["kind"] for each in result["arms"]] == ["central", "federated", "alone", "alone"]
     assert (result["rounds"], result["steps"], result["num_seeds"], result["num_scans"]) == (2, 1, 1, 2)
