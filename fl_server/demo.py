@@ -80,7 +80,7 @@ class Demo:
 def demo(
     rounds: Annotated[int, typer.Option(min=1, help="Number of rounds.")] = 5,
     sites: Annotated[int, typer.Option(min=1, max=20, help="Number of hospitals.")] = 3,
-    scans_per_site: Annotated[int, typer.Option(min=2, help="Synthetic scans in each hospital.")] = 9,
+    scans_per_site: Annotated[int, typer.Option(min=2, help="Synthetic scans in each hospital.")] = 12,
     folder: Annotated[Path, typer.Option(help="Folder for scans, logs and results.")] = Path("demo-data"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port for the sites.")] = 9092,
     monitor_port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the monitor.")] = 8501,

@@ -9,29 +9,36 @@ import click
 import typer
 from rich.console import Console
 
-from luna16.terminal import VerboseOption, open_progress
+from luna16.terminal import JsonOption, VerboseOption, open_progress
 
 EXIT_SET_ASIDE = 1
 
 
 def card(
-    root: Annotated[Path, typer.Argument(help="Data set in the layout of LUNA16. Nothing in it is changed.")],
+    root: Annotated[Path, typer.Argument()],
     patches: Annotated[
         Path | None,
-        typer.Option(help="Folder of the patches, as luna16 prepare cuts them. (default: a temporary one)"),
+        typer.Option(
+            metavar="FOLDER",
+            help="Folder of the patches, as luna16 prepare cuts them. (default: a temporary one)",
+        ),
     ] = None,
     subset: Annotated[
-        list[int] | None, typer.Option(min=0, help="A subset to use; may be repeated. (default: all)")
+        list[int] | None,
+        typer.Option(min=0, metavar="N", help="A subset to use; may be repeated. (default: all)"),
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="The run's TOML file, whose data table says how patches are cut.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The run's TOML file, whose data table says how patches are cut."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+    as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
     """Show the data card of ROOT: what a site tells of its data before a run. Nothing is sent.
 
-    Exit code 1 says that scans were set aside because they cannot be used; the card is of the others.
+    ROOT has the layout of LUNA16 and is not changed.
+
+    Exit code 1: scans had to be set aside; the card is of the others.
     """
     from luna16.card_table import draw_card
     from luna16.config import DataConfig, check_settings, read_table
