@@ -113,8 +113,6 @@ class Site:
             f"{shard.train.num_scans} scans to train on ({shard.train.num_positives} nodule patches, "
             f"{shard.train.num_negatives} others), {shard.validation.num_scans} to validate on"
         )
-        for reason in shard.set_aside:
-            self._display.say(f"set aside: {reason}")
         return Prepared(config, shard, card)
 
     def _load_model(self, config: ModelConfig, weights: Weights) -> torch.nn.Module:

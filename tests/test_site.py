@@ -132,14 +132,16 @@ def test_nothing_said_holds_a_scan_uid(site: Site, scans: Path, paper: io.String
     assert all(file.series_uid not in said for file in find_scans(scans, None))
 
 
-def test_scan_that_was_set_aside_is_told_by_its_place(
-    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path
+def test_scan_that_was_set_aside_is_told_once_and_by_its_place(
+    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = Path(shutil.copytree(scans, tmp_path / "data"))
     min((root / "subset0").glob("*.raw")).unlink()
     shard = make_site(home, paper, data_root=root).prepare(DATA)
     assert shard.train.num_scans + shard.validation.num_scans == 2
-    assert "set aside: subset0, scan 1 of 3 in name order: its .raw file is missing." in paper.getvalue()
+    told = caplog.text + paper.getvalue()
+    assert told.count("subset0, scan 1 of 3 in name order: its .raw file is missing. It is set aside.") == 1
+    assert told.count("set aside") == 1
 
 
 def test_data_that_cannot_be_used_is_told_with_the_name_of_the_site(
