@@ -184,6 +184,17 @@ def test_rights_that_were_changed_are_put_back(migrated: Project, change: str) -
     assert migrated.dump() == before
 
 
+def test_project_with_schema_2_is_brought_up_to_date_with_its_rows(empty: Project) -> None:
+    empty.apply(SCHEMA, RIGHTS)
+    health = empty.run("select pg_get_functiondef('public.fedluna_health'::regproc)")
+    empty.run(health.replace(f"'schema_version', {SCHEMA_VERSION}", "'schema_version', 2"))
+    empty.run("insert into public.metrics values ('r1', 1, 'north', 'auc', 0.9, 7, now(), null)")
+    empty.apply(INTERVALS)
+    found = json.loads(empty.run("select row_to_json(m) from public.metrics m"))
+    assert (found["value"], found["interval_low"], found["interval_high"]) == (0.9, None, None)
+    assert json.loads(empty.run("select public.fedluna_health()"))["schema_version"] == SCHEMA_VERSION
+
+
 def test_schema_that_is_there_already_is_refused_as_a_whole(migrated: Project) -> None:
     before = migrated.dump()
     with pytest.raises(RuntimeError, match='relation "sites" already exists'):
