@@ -7,7 +7,7 @@ import torch
 
 from luna16.config import CourseConfig
 from luna16.counts import Score, score
-from luna16.course import RoundRecord, make_course_key, take_course
+from luna16.course import RoundRecord, make_origin, take_course
 from luna16.dataset import Shard
 from luna16.evaluation import evaluate, group_by_scan, predict_logits
 from luna16.pooling import pool_patch_sets
@@ -22,6 +22,7 @@ def train_centrally(
     path: Path,
     *,
     device: torch.device,
+    site_per_subset: bool = False,
     on_round: OnScoredRound = lambda _record, _score: None,
 ) -> list[ScanScores]:
     """Train one model on the training scans of all sites, keep it in ``path``, and score the others.
@@ -36,7 +37,7 @@ def train_centrally(
         counts = evaluate(model, validation, config.data, config.evaluation, device=device)
         on_round(record, score(counts))
 
-    key = make_course_key("central", config, shards, device)
-    model = take_course([train], config, path, key=key, device=device, on_round=tell)
+    origin = make_origin("central", config, shards, device, site_per_subset=site_per_subset)
+    model = take_course([train], config, path, origin=origin, device=device, on_round=tell)
     logits = predict_logits(model, validation, config.data, config.evaluation, device=device)
     return group_by_scan(logits, validation)

@@ -19,10 +19,14 @@ from luna16.model import build_model
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A network with its weights, and how the patches that it was trained on were cut."""
+    """A network with its weights, and how the patches that it was trained on were cut.
+
+    ``has_site_per_subset`` tells that each subset was divided into training and validation on its own.
+    """
 
     model: torch.nn.Module
     data: DataConfig
+    has_site_per_subset: bool = False
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
@@ -56,7 +60,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     data_config = check_settings(settings.get("data", {}), DataConfig, source=source)
     model = build_model(model_config)
     model.load_state_dict(_read_weights(path, about, model.state_dict(), name=model_config.name))
-    return Checkpoint(model, data_config)
+    return Checkpoint(model, data_config, has_site_per_subset=about.get("site_per_subset") is True)
 
 
 def read_about(path: Path) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import torch
 
 from luna16.config import CourseConfig
-from luna16.course import make_course_key, read_rounds, take_course
+from luna16.course import Origin, make_origin, read_rounds, take_course
 from luna16.dataset import PatchSet, Shard
 from luna16.evaluation import FloatArray, group_by_scan, predict_logits
-from luna16.local_sites import LocalSite, load_sites
+from luna16.local_sites import LocalSite, are_subsets, load_sites
 from luna16.pooling import pool_patch_sets
 from luna16.scan_scores import ScanScores
 from luna16.training import count_steps
@@ -81,12 +81,12 @@ def equalize_steps(config: CourseConfig, shards: Mapping[str, Shard]) -> CourseC
 
 @dataclass(frozen=True)
 class ModelTask:
-    """A model to be trained and tested; ``key`` changes with all that decides on its weights."""
+    """A model to be trained and tested."""
 
     comparison: Comparison
     arm: Arm
     config: CourseConfig
-    key: str
+    origin: Origin
 
     @property
     def seed(self) -> int:
@@ -101,7 +101,7 @@ class ModelTask:
 
     def count_rounds(self) -> int:
         """Count the rounds that are done, by any process."""
-        return len(read_rounds(self.path, self.key))
+        return len(read_rounds(self.path, self.origin))
 
 
 def plan_models(comparison: Comparison, shards: Mapping[str, Shard]) -> list[ModelTask]:
@@ -116,7 +116,9 @@ def plan_models(comparison: Comparison, shards: Mapping[str, Shard]) -> list[Mod
 def _plan_model(comparison: Comparison, arm: Arm, seed: int, shards: Mapping[str, Shard]) -> ModelTask:
     config = comparison.config.with_seed(seed)
     own = {name: shard for name, shard in shards.items() if arm.site in {"", name}}
-    return ModelTask(comparison, arm, config, make_course_key(arm.kind, config, own, comparison.device))
+    site_per_subset = are_subsets(comparison.sites)
+    origin = make_origin(arm.kind, config, own, comparison.device, site_per_subset=site_per_subset)
+    return ModelTask(comparison, arm, config, origin)
 
 
 def train_models(
@@ -135,10 +137,10 @@ def train_models(
     jobs = num_jobs or (count_cores() if on_cpu else 1)
     test = _pool_test_scans(shards)
     scores = {
-        task.key: ArmScores(task.arm, task.seed, tuple(group_by_scan(_check(task, outcome), test)))
+        task.origin: ArmScores(task.arm, task.seed, tuple(group_by_scan(_check(task, outcome), test)))
         for task, outcome in run_each(_work, tasks, num_jobs=jobs)
     }
-    return [scores[task.key] for task in tasks]
+    return [scores[task.origin] for task in tasks]
 
 
 def _work(task: ModelTask) -> FloatArray | str:
@@ -159,7 +161,7 @@ def _train_and_test(task: ModelTask) -> FloatArray:
     shards = comparison.load()
     members = task.arm.choose_members(shards)
     task.path.parent.mkdir(parents=True, exist_ok=True)
-    model = take_course(members, config, task.path, key=task.key, device=comparison.device)
+    model = take_course(members, config, task.path, origin=task.origin, device=comparison.device)
     test = _pool_test_scans(shards)
     return predict_logits(model, test, config.data, config.evaluation, device=comparison.device)
 

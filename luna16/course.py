@@ -33,6 +33,18 @@ class RoundRecord:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Origin:
+    """What a model comes from; it is kept in the JSON beside it.
+
+    ``course`` is a word that changes with all that decides on the model. ``site_per_subset`` tells that each
+    subset of a data set was a site, divided into training and validation scans on its own.
+    """
+
+    course: str
+    site_per_subset: bool = False
+
+
 OnRound = Callable[[nn.Module, RoundRecord], None]
 
 
@@ -41,7 +53,7 @@ def take_course(
     config: CourseConfig,
     path: Path,
     *,
-    key: str,
+    origin: Origin,
     device: torch.device,
     on_round: OnRound = lambda _model, _record: None,
 ) -> nn.Module:
@@ -49,16 +61,16 @@ def take_course(
 
     With several ``members`` each trains the same model in a round, and their weights are averaged by their
     numbers of examples (FedAvg, McMahan et al. 2017, https://arxiv.org/abs/1602.05629); one member trains
-    alone. A course that was stopped goes on after its last round if ``path`` was written with this ``key``.
+    alone. A course that was stopped goes on after its last round if ``path`` has a model of this ``origin``.
 
     Raises ValueError as ``train_locally``, and OSError if the model cannot be written.
     """
-    model, records = _take_up(path, config, key)
+    model, records = _take_up(path, config, origin)
     for round_no in range(len(records) + 1, config.rounds + 1):
         started_s = time.perf_counter()
         loss = train_round(model, members, config, round_no=round_no, device=device)
         records.append(RoundRecord(round_no, loss, time.perf_counter() - started_s))
-        _keep(model, path, config, key, records)
+        _keep(model, path, config, origin, records)
         on_round(model, records[-1])
     return model
 
@@ -98,43 +110,51 @@ def average_weights(updates: Sequence[tuple[Weights, int]]) -> dict[str, Tensor]
     }
 
 
-def make_course_key(
-    kind: str, config: CourseConfig, shards: Mapping[str, Shard], device: torch.device
-) -> str:
-    """Give a word that changes with all that decides on a model: its kind, settings, data and device."""
+def make_origin(
+    kind: str,
+    config: CourseConfig,
+    shards: Mapping[str, Shard],
+    device: torch.device,
+    *,
+    site_per_subset: bool,
+) -> Origin:
+    """Say what a model comes from: its kind, settings, data and device."""
     keys = {name: shard.key for name, shard in shards.items()}
     parts = [kind, config.model_dump(mode="json"), keys, str(device)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return Origin(digest[:16], site_per_subset=site_per_subset)
 
 
-def read_rounds(path: Path, key: str) -> list[RoundRecord]:
-    """Give the rounds that the course with this key has kept in ``path``; none if it holds another."""
+def read_rounds(path: Path, origin: Origin) -> list[RoundRecord]:
+    """Give the rounds of the model in ``path``; none if it is of another origin."""
     try:
         about = read_about(path)
     except (FileNotFoundError, ValueError):
         return []
-    return [RoundRecord(**record) for record in about["rounds"]] if about.get("course") == key else []
+    return (
+        [RoundRecord(**record) for record in about["rounds"]] if about.get("course") == origin.course else []
+    )
 
 
 def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
 
-def _take_up(path: Path, config: CourseConfig, key: str) -> tuple[nn.Module, list[RoundRecord]]:
+def _take_up(path: Path, config: CourseConfig, origin: Origin) -> tuple[nn.Module, list[RoundRecord]]:
     """Give the model and the rounds of a course that was stopped, or a new model."""
-    if records := read_rounds(path, key):
+    if records := read_rounds(path, origin):
         with contextlib.suppress(ValueError):  # stopped between writing the model and writing its JSON
             return load_checkpoint(path).model, records
     return build_model(config.model), []
 
 
 def _keep(
-    model: nn.Module, path: Path, config: CourseConfig, key: str, records: Sequence[RoundRecord]
+    model: nn.Module, path: Path, config: CourseConfig, origin: Origin, records: Sequence[RoundRecord]
 ) -> None:
     about = {
         "sha256": save_weights(path, model.state_dict()),
         "settings": config.model_dump(mode="json", include={"data", "model"}),
-        "course": key,
+        **asdict(origin),
         "rounds": [asdict(record) for record in records],
     }
     write_json(path.with_suffix(".json"), about)

@@ -26,7 +26,11 @@ def evaluate_command(
         typer.Option(min=0, metavar="N", help="Only this subset; may be given again. (default: all)"),
     ] = None,
     validation_only: Annotated[
-        bool, typer.Option("--validation-only", help="Only scans that a site of this data does not train on.")
+        bool,
+        typer.Option(
+            "--validation-only",
+            help="Only scans that training left out, if DATA and --subset are what it was given.",
+        ),
     ] = False,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="Table of marks to write; it holds scan UIDs.")
@@ -44,13 +48,15 @@ def evaluate_command(
     """
     from luna16.checkpoint import load_checkpoint
     from luna16.model import select_device
+    from luna16.scan import find_listed_scans
     from luna16.score_report import make_report
-    from luna16.scoring import find_files, score_data_set
+    from luna16.scoring import keep_validation, score_data_set
     from luna16.submission import check_is_free, write_submission
 
     check_is_free(out)
     checkpoint = load_checkpoint(model)
-    files = find_files(data, subset, checkpoint.data if validation_only else None)
+    files = find_listed_scans(data, subset)
+    files = keep_validation(files, checkpoint) if validation_only else files
     with open_progress() as progress:
         bar = progress.add_task("Scoring scans", total=len(files))
         scored = score_data_set(

@@ -22,6 +22,11 @@ class LocalSite:
         return len(find_scans(self.data_root, self.subsets))
 
 
+def are_subsets(sites: Sequence[LocalSite]) -> bool:
+    """Say whether the sites are the subsets of one data set."""
+    return len({site.data_root for site in sites}) == 1
+
+
 def find_sites(root: Path) -> list[LocalSite]:
     """Give the sites in ``root``, by name: its subset folders, or the shards that it holds.
 

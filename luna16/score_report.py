@@ -76,6 +76,7 @@ def _draw_scores(report: ScoreReport) -> Table:
     table = Table(
         title=f"{report.num_candidates} candidates in {report.num_scans} scans, {report.num_nodules} nodules",
         title_justify="left",
+        caption_justify="left",
     )
     table.add_column("score")
     table.add_column("value", justify="right")

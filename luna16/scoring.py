@@ -20,7 +20,7 @@ from luna16.config import DataConfig, EvaluationConfig
 from luna16.dataset import PatchSet
 from luna16.evaluation import group_by_scan, predict_logits
 from luna16.patches import cut_scan
-from luna16.scan import ScanFile, find_listed_scans
+from luna16.scan import ScanFile
 from luna16.scan_scores import FloatArray, ScanScores
 from luna16.split import split_by_series
 
@@ -42,21 +42,22 @@ class ScoredDataSet:
         return np.concatenate([scan.logits for scan in self.scans])
 
 
-def find_files(
-    data_root: Path, subsets: Sequence[int] | None, split: DataConfig | None = None
-) -> list[ScanFile]:
-    """List the scans to be scored; with ``split`` only those that it keeps for validation.
+def keep_validation(files: Sequence[ScanFile], checkpoint: Checkpoint) -> list[ScanFile]:
+    """Keep the scans on which the model was not trained, if ``files`` are all those of its site or sites.
 
-    Raises FileNotFoundError or ValueError, with one line, if there is none.
+    Raises ValueError if they are too few to be divided.
     """
-    files = find_listed_scans(data_root, subsets)
-    if split is None:
-        return files
-    kept = split_by_series(
-        (file.series_uid for file in files),
-        validation_fraction=split.validation_fraction,
-        seed=split.split_seed,
-    ).validation
+    groups: dict[int, list[str]] = {}
+    for file in files:
+        groups.setdefault(file.subset if checkpoint.has_site_per_subset else 0, []).append(file.series_uid)
+    config = checkpoint.data
+    kept = {
+        uid
+        for uids in groups.values()
+        for uid in split_by_series(
+            uids, validation_fraction=config.validation_fraction, seed=config.split_seed
+        ).validation
+    }
     return [file for file in files if file.series_uid in kept]
 
 

@@ -19,13 +19,9 @@ from luna16.course_cli import (
 from luna16.terminal import JsonOption, VerboseOption, check_out, open_progress, show_log
 
 if TYPE_CHECKING:  # torch takes a while to import, and most commands need none
-    import torch
-
-    from luna16.config import CourseConfig
+    from luna16.central import OnScoredRound
     from luna16.counts import Score
     from luna16.course import RoundRecord
-    from luna16.dataset import Shard
-    from luna16.scan_scores import ScanScores
 
 MODEL_NAME = "model.safetensors"
 
@@ -47,7 +43,8 @@ def train(
 
     Exit code 1: scans had to be set aside.
     """
-    from luna16.local_sites import find_sites
+    from luna16.central import train_centrally
+    from luna16.local_sites import are_subsets, find_sites
     from luna16.model import select_device
     from luna16.score_report import draw_report, make_report
 
@@ -55,7 +52,16 @@ def train(
     sites, course, place = find_sites(root), choose_course(config, rounds), select_device(device)
     with open_progress() as progress, show_log(progress.console):
         shards = load_shards(sites, out, course.data, progress)
-        report = make_report(_train(shards, course, out, place, progress))
+        tell = _make_teller(progress, course.rounds)
+        scans = train_centrally(
+            shards,
+            course,
+            out / MODEL_NAME,
+            device=place,
+            site_per_subset=are_subsets(sites),
+            on_round=tell,
+        )
+    report = make_report(scans)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
     else:
@@ -64,18 +70,15 @@ def train(
     raise typer.Exit(choose_exit_code(shards))
 
 
-def _train(
-    shards: "dict[str, Shard]", course: "CourseConfig", out: Path, device: "torch.device", progress: Progress
-) -> "list[ScanScores]":
-    from luna16.central import train_centrally
-
-    bar = progress.add_task("Training rounds", total=course.rounds)
+def _make_teller(progress: Progress, rounds: int) -> "OnScoredRound":
+    """Make what prints a line for each round, and moves a bar."""
+    bar = progress.add_task("Training rounds", total=rounds)
 
     def tell(record: "RoundRecord", result: "Score") -> None:
         progress.update(bar, completed=record.round_no)
-        progress.console.print(_describe_round(record, result, course.rounds), highlight=False)
+        progress.console.print(_describe_round(record, result, rounds), highlight=False)
 
-    return train_centrally(shards, course, out / MODEL_NAME, device=device, on_round=tell)
+    return tell
 
 
 def _describe_round(record: "RoundRecord", result: "Score", rounds: int) -> str:

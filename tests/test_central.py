@@ -7,7 +7,7 @@ import torch
 from luna16.central import train_centrally
 from luna16.config import CourseConfig, DataConfig, TrainingConfig
 from luna16.counts import Score
-from luna16.course import RoundRecord, take_course
+from luna16.course import Origin, RoundRecord, take_course
 from luna16.dataset import Shard
 from luna16.pooling import pool_patch_sets
 from luna16.scan_scores import score_exactly
@@ -30,7 +30,7 @@ def test_all_sites_train_and_their_other_scans_are_scored_each_round(tmp_path: P
         SHARDS, CONFIG, path, device=CPU, on_round=lambda record, result: told.append((record, result))
     )
     pooled = [pool_patch_sets(shard.train for shard in SHARDS.values())]
-    take_course(pooled, CONFIG, tmp_path / "other.safetensors", key="k", device=CPU)
+    take_course(pooled, CONFIG, tmp_path / "other.safetensors", origin=Origin("k"), device=CPU)
     assert path.read_bytes() == (tmp_path / "other.safetensors").read_bytes()
     assert len(scans) == 2
     assert [record.round_no for record, _ in told] == [1, 2]

@@ -81,7 +81,7 @@ def test_each_arm_is_planned_with_each_seed_and_a_key_of_its_own(tmp_path: Path)
         (CENTRAL, 1),
         (FEDERATED, 1),
     ]
-    assert len({task.key for task in tasks}) == 4
+    assert len({task.origin for task in tasks}) == 4
     assert tasks[0].config.data.split_seed == tasks[2].config.data.split_seed
 
 
@@ -91,7 +91,7 @@ def test_model_of_one_site_is_kept_when_the_data_of_another_change(root: Path, t
         plan, {"subset0": Shard(*[make_patch_set()] * 2, key="a"), "subset1": SHARDS["east"]}
     )
     after = plan_models(plan, {"subset0": Shard(*[make_patch_set()] * 2, key="b"), "subset1": SHARDS["east"]})
-    changed = [old.arm.name for old, new in zip(before, after, strict=True) if old.key != new.key]
+    changed = [old.arm.name for old, new in zip(before, after, strict=True) if old.origin != new.origin]
     assert changed == ["central", "federated", "subset0 alone"]
 
 

@@ -11,7 +11,7 @@ from flwr.app import Array, ArrayRecord, MetricRecord, RecordDict
 from flwr.serverapp.strategy.strategy_utils import aggregate_arrayrecords
 
 from luna16.config import CourseConfig, DataConfig, TrainingConfig
-from luna16.course import RoundRecord, average_weights, read_rounds, take_course, train_round
+from luna16.course import Origin, RoundRecord, average_weights, read_rounds, take_course, train_round
 from luna16.dataset import PatchSet
 from luna16.model import build_model
 from luna16.training import train_locally
@@ -23,9 +23,9 @@ CONFIG = CourseConfig(
 )
 
 
-def train(members: Sequence[PatchSet], path: Path, *, rounds: int = 2, key: str = "k") -> torch.Tensor:
+def train(members: Sequence[PatchSet], path: Path, *, rounds: int = 2, course: str = "k") -> torch.Tensor:
     config = CONFIG.model_copy(update={"rounds": rounds})
-    return flatten(take_course(members, config, path, key=key, device=CPU))
+    return flatten(take_course(members, config, path, origin=Origin(course), device=CPU))
 
 
 def flatten(model: torch.nn.Module) -> torch.Tensor:
@@ -85,7 +85,7 @@ def test_round_of_several_is_the_mean_of_what_each_makes_of_the_same_model() -> 
 def test_schedule_without_a_length_falls_over_the_rounds_of_the_course(tmp_path: Path) -> None:
     training = CONFIG.training.model_copy(update={"schedule": "cosine"})
     config = CONFIG.model_copy(update={"training": training})
-    take_course([make_patch_set()], config, tmp_path / "m.safetensors", key="k", device=CPU)
+    take_course([make_patch_set()], config, tmp_path / "m.safetensors", origin=Origin("k"), device=CPU)
 
 
 def test_course_that_was_stopped_gives_the_same_model(tmp_path: Path) -> None:
@@ -97,21 +97,21 @@ def test_course_that_was_stopped_gives_the_same_model(tmp_path: Path) -> None:
         members,
         CONFIG,
         tmp_path / "b.safetensors",
-        key="k",
+        origin=Origin("k"),
         device=CPU,
         on_round=lambda _, record: seen.append(record),
     )
     assert torch.equal(flatten(resumed), undisturbed)
     assert [record.round_no for record in seen] == [2]
-    assert [record.round_no for record in read_rounds(tmp_path / "b.safetensors", "k")] == [1, 2]
+    assert [record.round_no for record in read_rounds(tmp_path / "b.safetensors", Origin("k"))] == [1, 2]
 
 
 def test_course_of_other_settings_or_data_begins_anew(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
-    train([make_patch_set()], path, key="old")
-    assert read_rounds(path, "new") == []
+    train([make_patch_set()], path, course="old")
+    assert read_rounds(path, Origin("new")) == []
     assert torch.equal(
-        train([make_patch_set(4, 8)], path, key="new"),
+        train([make_patch_set(4, 8)], path, course="new"),
         train([make_patch_set(4, 8)], tmp_path / "n.safetensors"),
     )
 
@@ -121,7 +121,7 @@ def test_damaged_json_of_a_course_is_no_round(tmp_path: Path, damage: str) -> No
     path = tmp_path / "m.safetensors"
     train([make_patch_set()], path)
     path.with_suffix(".json").write_text(damage)
-    assert read_rounds(path, "k") == []
+    assert read_rounds(path, Origin("k")) == []
 
 
 def test_model_of_a_round_whose_json_was_not_written_is_not_taken_up(tmp_path: Path) -> None:

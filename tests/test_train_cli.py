@@ -10,6 +10,7 @@ import pytest
 
 from luna16.checkpoint import load_checkpoint
 from luna16.cli import main
+from luna16.phantom import write_phantom
 
 Run = Callable[..., int]
 Capture = pytest.CaptureFixture[str]
@@ -64,6 +65,24 @@ def test_second_call_goes_on_where_the_first_ended(run: Run, capfd: Capture) -> 
     second = capfd.readouterr()
     assert json.loads(first.out) == json.loads(second.out)
     assert "loss" not in second.err
+
+
+def test_evaluate_scores_the_scans_that_training_left_out(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: Capture
+) -> None:
+    write_phantom(tmp_path / "data", num_sites=2, scans_per_site=5, seed=1)
+    assert run("--config", "run.toml", "--rounds", "1", "--json", root=tmp_path / "data") == 0
+    trained = json.loads(capfd.readouterr().out)
+    options = ("--model", "trained/model.safetensors", "--data", "data", "--validation-only", "--json")
+    monkeypatch.setattr(sys, "argv", ["luna16", "evaluate", *options])
+    with pytest.raises(SystemExit):
+        main()
+    scored = json.loads(capfd.readouterr().out)
+    assert scored["num_scans"] == trained["num_scans"] == 4  # two of each site's five
+    assert (scored["num_nodules"], scored["score"]["cpm"]) == (
+        trained["num_nodules"],
+        trained["score"]["cpm"],
+    )
 
 
 def test_rounds_of_the_command_line_have_the_last_word(run: Run, capfd: Capture) -> None:

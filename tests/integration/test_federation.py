@@ -37,7 +37,7 @@ from fl_store.rows import (
     SiteRow,
 )
 from luna16.config import read_course
-from luna16.course import take_course
+from luna16.course import Origin, take_course
 from luna16.data_card import make_data_card
 from luna16.dataset import load_shard
 from luna16.model import build_model
@@ -241,7 +241,7 @@ def check_model_is_the_simulated_one(workplace: Workplace, folder: Path) -> None
         for subset, cache in enumerate(caches.values())
     ]
     path = workplace.folder / "simulated.safetensors"
-    take_course(members, config, path, key="", device=torch.device("cpu"))
+    take_course(members, config, path, origin=Origin(""), device=torch.device("cpu"))
     trained, simulated, first = (
         load_file(folder / "last.safetensors"),
         load_file(path),
