@@ -1,4 +1,4 @@
-"""What a comparison comes to: the scores of each arm over the seeds, and what each site gained, in words."""
+"""What a comparison comes to: the scores of each arm over the seeds, and what each site gained."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass

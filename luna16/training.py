@@ -2,8 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch.nn.utils import clip_grad_norm_
 from luna16.augmentation import augment
 from luna16.config import DataConfig, TrainingConfig
 from luna16.dataset import BoolArray, IndexArray, PatchSet, read_batch, sample_epoch
+from luna16.loader import load_ahead
 from luna16.model import select_precision
 
 STEP_MARKS = (0.5, 0.75)
@@ -66,20 +66,21 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
         patches, is_nodule = read_batch(train, indices, data, device)
         return augment(patches, config.augmentation, generator), is_nodule
 
-    for step, (patches, is_nodule) in enumerate(_load_ahead(batches, load), start=1):
-        with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
-            logits = model(patches)[:, 0]
-        loss = balanced_loss(logits.float(), is_nodule, class_weights)
-        _check_finite(loss, step, round_no)
-        optimizer.zero_grad()
-        scaler.scale(loss).backward()
-        scaler.unscale_(optimizer)
-        _change_gradients(model, received, config)
-        scaler.step(optimizer)
-        scaler.update()
-        loss_sum += loss.item() * len(patches)
-        if on_step:
-            on_step(step, len(batches))
+    with load_ahead(batches, load) as loaded:
+        for step, (patches, is_nodule) in enumerate(loaded, start=1):
+            with torch.autocast(device.type, dtype=precision, enabled=precision is not None):
+                logits = model(patches)[:, 0]
+            loss = balanced_loss(logits.float(), is_nodule, class_weights)
+            _check_finite(loss, step, round_no)
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.unscale_(optimizer)
+            _change_gradients(model, received, config)
+            scaler.step(optimizer)
+            scaler.update()
+            loss_sum += loss.item() * len(patches)
+            if on_step:
+                on_step(step, len(batches))
     return TrainResult(
         num_examples=len(first_epoch),
         num_steps=len(batches),
@@ -159,21 +160,6 @@ def _draw_batches(
     while len(batches) < num_steps:
         batches += _cut(sample_epoch(train, config.negatives_per_positive, random), config.batch_size)
     return first, batches[:num_steps]
-
-
-def _load_ahead(
-    batches: Sequence[IndexArray], load: Callable[[IndexArray], tuple[Tensor, Tensor]]
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Load each batch while the one before is trained on, in order, in a thread of its own.
-
-    That thread takes one core: torch would otherwise give it as many as training has, and both would wait.
-    """
-    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as loader:
-        waiting = loader.submit(load, batches[0])
-        for indices in batches[1:]:
-            ready, waiting = waiting.result(), loader.submit(load, indices)
-            yield ready
-        yield waiting.result()
 
 
 def _cut(indices: IndexArray, batch_size: int) -> list[IndexArray]:

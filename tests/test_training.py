@@ -92,12 +92,6 @@ def test_patches_that_cannot_be_read_end_the_round() -> None:
         train(build_model(ModelConfig()), train_set=replace(make_patch_set(), patches_hu=Torn()))
 
 
-def test_loading_ahead_leaves_training_its_threads() -> None:
-    num_threads = torch.get_num_threads()
-    train(build_model(ModelConfig()))
-    assert torch.get_num_threads() == num_threads
-
-
 def test_round_of_so_many_steps_takes_them_over_epochs_if_it_must() -> None:
     # 8 positives and 24 negatives are 4 batches of 8 an epoch
     for steps in (1, 4, 10):
