@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from luna16.annotations import Candidate, Nodule, group_by_series, read_excluded, read_nodules
+from luna16.annotations import Candidate, Nodule, group_by_series, read_excluded
 from luna16.config import DataConfig
 from luna16.patch_plan import PatchPlan, plan_patches
 from luna16.patches import scale_patches
@@ -133,7 +133,6 @@ def _check_trainable(train: PatchSet) -> None:
 
 def _divide(plan: PatchPlan, prepared: PreparedPatches) -> Iterator[PatchSet]:
     """Yield the training and the validation set, without the scans that were set aside."""
-    nodules = group_by_series(read_nodules(plan.data_root, only=plan.files))
     excluded = group_by_series(read_excluded(plan.data_root, only=plan.files))
     start = 0
     for name, uids in (("training", plan.split.train), ("validation", plan.split.validation)):
@@ -145,7 +144,7 @@ def _divide(plan: PatchPlan, prepared: PreparedPatches) -> Iterator[PatchSet]:
             patches_hu=prepared.patches_hu[start : start + len(candidates)],
             candidates=candidates,
             series_uids=tuple(cut.file.series_uid for cut in cuts),
-            nodules=tuple(n for cut in cuts for n in nodules[cut.file.series_uid]),
+            nodules=tuple(nodule for cut in cuts for nodule in cut.nodules),
             excluded=tuple(n for cut in cuts for n in excluded[cut.file.series_uid]),
         )
         start += len(candidates)
