@@ -133,6 +133,12 @@ def read_course(path: Path | None) -> CourseConfig:
     return check_settings(learning, CourseConfig, source=str(path))
 
 
+def read_data_config(path: Path | None) -> DataConfig:
+    """Read from a run's file how patches are cut; errors and defaults as in ``read_course``."""
+    table = read_table(path).get("data", {}) if path else {}
+    return check_settings(table, DataConfig, source=str(path))
+
+
 def read_table(path: Path) -> dict[str, Any]:
     """Read a TOML file.
 

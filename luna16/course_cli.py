@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
+from luna16.terminal import EXIT_SET_ASIDE
+
 if TYPE_CHECKING:  # torch takes a while to import, and most commands need none
     from luna16.config import CourseConfig, DataConfig
     from luna16.dataset import Shard
@@ -22,7 +24,6 @@ RoundsOption = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Rounds to train. (default: those of the file, or 20)"),
 ]
-DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
 
 
 def choose_course(config: Path | None, rounds: int | None) -> "CourseConfig":
@@ -49,4 +50,4 @@ def load_shards(
 
 def choose_exit_code(shards: "Mapping[str, Shard]") -> int:
     """Give 1 if a scan had to be set aside, which was logged then, or else 0."""
-    return int(any(shard.set_aside for shard in shards.values()))
+    return EXIT_SET_ASIDE if any(shard.set_aside for shard in shards.values()) else 0

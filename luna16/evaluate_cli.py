@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from luna16.terminal import JsonOption, VerboseOption, open_progress
+from luna16.terminal import (
+    EXIT_SET_ASIDE,
+    DeviceOption,
+    JsonOption,
+    SubsetOption,
+    VerboseOption,
+    open_progress,
+)
 
 if TYPE_CHECKING:  # it takes a while to import, and most commands need none of it
     from luna16.score_report import ScoreReport
-
-EXIT_SET_ASIDE = 1
 
 
 def evaluate_command(
@@ -21,10 +26,7 @@ def evaluate_command(
         Path, typer.Option(metavar="FILE", help="Model file (.safetensors); its .json lies beside it.")
     ],
     data: Annotated[Path, typer.Option(metavar="FOLDER", help="Data set in the layout of LUNA16.")],
-    subset: Annotated[
-        list[int] | None,
-        typer.Option(min=0, metavar="N", help="Only this subset; may be given again. (default: all)"),
-    ] = None,
+    subset: SubsetOption = None,
     validation_only: Annotated[
         bool,
         typer.Option(
@@ -38,7 +40,7 @@ def evaluate_command(
     seed: Annotated[
         int, typer.Option(min=0, metavar="N", help="The same seed gives the same intervals.")
     ] = 0,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")] = "auto",
+    device: DeviceOption = "auto",
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:

@@ -6,25 +6,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from luna16.terminal import JsonOption, VerboseOption, check_out, open_progress, show_log
+from luna16.terminal import (
+    EXIT_SET_ASIDE,
+    CuttingOption,
+    JsonOption,
+    SubsetOption,
+    VerboseOption,
+    check_out,
+    open_progress,
+    show_log,
+)
 
 if TYPE_CHECKING:  # SimpleITK takes a while to import, and most commands need none
     from luna16.prepare import PreparedPatches
-
-EXIT_SET_ASIDE = 1
 
 
 def prepare(
     root: Annotated[Path, typer.Argument()],
     out: Annotated[Path, typer.Argument()],
-    subset: Annotated[
-        list[int] | None,
-        typer.Option(min=0, metavar="N", help="A subset to use; may be repeated. (default: all)"),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The run's TOML file, whose data table says how patches are cut."),
-    ] = None,
+    subset: SubsetOption = None,
+    config: CuttingOption = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, max=256, metavar="N", help="Scans to cut at once. (default: up to one a core)"),
@@ -38,13 +39,12 @@ def prepare(
 
     It can be stopped at any time and goes on where it ended. Exit code 1: a scan had to be set aside.
     """
-    from luna16.config import DataConfig, check_settings, read_table
+    from luna16.config import read_data_config
     from luna16.patch_plan import plan_patches
     from luna16.prepare import prepare_patches
 
     check_out(out, root)
-    settings = read_table(config).get("data", {}) if config else {}
-    plan = plan_patches(root, check_settings(settings, DataConfig, source=str(config)), subset)
+    plan = plan_patches(root, read_data_config(config), subset)
     with open_progress() as progress, show_log(progress.console):
         bar = progress.add_task("Cutting patches", total=len(plan.files))
         prepared = prepare_patches(

@@ -1,4 +1,4 @@
-"""What the commands of ``luna16`` have in common: the options --json and --verbose, and the progress bar."""
+"""What the commands of ``luna16`` have in common: options, the progress bar and the log above it."""
 
 import contextlib
 import logging
@@ -10,6 +10,8 @@ import click
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+EXIT_SET_ASIDE = 1
 
 logger = logging.getLogger("luna16")
 
@@ -23,6 +25,15 @@ VerboseOption = Annotated[
     bool, typer.Option("--verbose", help="Show the traceback of an error.", callback=_on_verbose)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+SubsetOption = Annotated[
+    list[int] | None,
+    typer.Option(min=0, metavar="N", help="A subset to use; may be repeated. (default: all)"),
+]
+CuttingOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The run's TOML file, whose data table says how patches are cut."),
+]
+DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
 
 
 def open_progress() -> Progress:

@@ -10,13 +10,12 @@ from rich.progress import Progress
 
 from luna16.course_cli import (
     ConfigOption,
-    DeviceOption,
     RoundsOption,
     choose_course,
     choose_exit_code,
     load_shards,
 )
-from luna16.terminal import JsonOption, VerboseOption, check_out, open_progress, show_log
+from luna16.terminal import DeviceOption, JsonOption, VerboseOption, check_out, open_progress, show_log
 
 if TYPE_CHECKING:  # torch takes a while to import, and most commands need none
     from luna16.central import OnScoredRound
