@@ -80,6 +80,7 @@ def describe_run(rows: RunRows) -> Headline:
 _RUN_TONES = {
     RunState.WAITING: "calm",
     RunState.RUNNING: "busy",
+    RunState.PAUSED: "calm",
     RunState.FINISHED: "good",
     RunState.STOPPED: "calm",
     RunState.FAILED: "bad",
@@ -94,6 +95,8 @@ def _state_words(rows: RunRows) -> str:
             return "Waiting for sites"
         case RunState.RUNNING:
             return f"Running round {current} of {total}" if current else "Starting"
+        case RunState.PAUSED:
+            return f"Paused after round {current} of {total}" if current else "Paused before the first round"
         case RunState.FINISHED:
             return f"Finished after {_count(current, 'round')}"
         case RunState.STOPPED:

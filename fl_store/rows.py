@@ -57,11 +57,18 @@ class NotFinite(StrEnum):
     MINUS_INFINITE = "-inf"
 
 
+class Curve(StrEnum):
+    """The curves kept for every round, of each site and of the FEDERATION."""
+
+    RELIABILITY = "reliability"
+
+
 class RunState(StrEnum):
     """Where a run is."""
 
     WAITING = "waiting for sites"
     RUNNING = "running"
+    PAUSED = "paused"
     FINISHED = "finished"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -70,6 +77,26 @@ class RunState(StrEnum):
     def is_over(self) -> bool:
         """Say whether the run will not go on."""
         return self in {RunState.FINISHED, RunState.STOPPED, RunState.FAILED}
+
+
+class RunRequest(StrEnum):
+    """What somebody asks of a run: to rest before its next round, to go on, or to end at once."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+
+
+class UploadState(StrEnum):
+    """Where a scan is that a user has given to be searched for nodules."""
+
+    UPLOADING = "uploading"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DELETED = "deleted"
 
 
 class SiteRoundState(StrEnum):
@@ -112,7 +139,10 @@ class PresenceKind(StrEnum):
 
 @dataclass(frozen=True)
 class SiteRow:
-    """A hospital that has taken part; ``node_id`` is Flower's id of its process, as text."""
+    """A hospital that has taken part; ``node_id`` is Flower's id of its process, as text.
+
+    ``version`` is the FedLuna that it runs.
+    """
 
     site: str
     node_id: str
@@ -120,6 +150,18 @@ class SiteRow:
     num_validation_scans: int
     first_seen_at: datetime
     joined_at: datetime
+    version: str | None = None
+
+
+@dataclass(frozen=True)
+class SiteAccessRow:
+    """Whether a site may take part, by the last word of a coordinator; a site without a row may."""
+
+    site: str
+    is_allowed: bool
+    changed_by: str
+    changed_at: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +215,17 @@ class RunRow:
 
 
 @dataclass(frozen=True)
+class RunRequestRow:
+    """What a coordinator asked of a run in the monitor; never changed, the newest counts."""
+
+    run_id: str
+    request: RunRequest
+    requested_by: str
+    requested_at: datetime
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(frozen=True)
 class RoundRow:
     """One exchange between coordinator and sites; over when ``ended_at`` is set."""
 
@@ -186,7 +239,9 @@ class RoundRow:
 class SiteRoundRow:
     """What one site did in one round; it is written anew at every change of state.
 
-    ``train_s`` and ``evaluate_s`` are measured at the site; the times are the coordinator's.
+    ``train_s`` and ``evaluate_s`` are measured at the site; the times are the coordinator's. When the site
+    began, ``train_began_at`` and ``evaluate_began_at``, is its own time set right by an estimate of how far
+    its clock is off.
     ``update_norm`` is the length of what the site changed in the model, ``update_cosine`` (-1 to 1) its
     direction beside the mean change of the round.
     """
@@ -207,6 +262,8 @@ class SiteRoundRow:
     update_norm: float | None = None
     update_cosine: float | None = None
     reason: str | None = None
+    train_began_at: datetime | None = None
+    evaluate_began_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -229,12 +286,53 @@ class MetricRow:
 
 
 @dataclass(frozen=True)
+class CurveRow:
+    """One curve of one round, of one site or of the FEDERATION, as lists of numbers of one length.
+
+    RELIABILITY has, for each bin of the probability that holds an example, ``mean_probability``,
+    ``share_positive`` and ``num_examples``.
+    """
+
+    run_id: str
+    round_no: int
+    site: str
+    curve: Curve
+    points: dict[str, Any]
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
 class DataCardRow:
     """What a site tells of its data: counts by name, a count of fewer than 5 scans withheld as None."""
 
     site: str
     card: dict[str, Any]
     received_at: datetime
+
+
+@dataclass(frozen=True)
+class DataShiftRow:
+    """How unlike two sites' data are in one histogram of their cards; ``site`` comes first by name.
+
+    ``distance`` is the Jensen-Shannon distance (0 to 1), None if it cannot be told; two samples of the same
+    data are further apart than ``by_chance`` once in a thousand times.
+    """
+
+    site: str
+    other_site: str
+    histogram: str
+    distance: float | None
+    by_chance: float | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class ComparisonRow:
+    """What ``luna16 compare`` found: its JSON, known by the sha256 of that."""
+
+    comparison_id: str
+    document: dict[str, Any]
+    added_at: datetime
 
 
 @dataclass(frozen=True)
@@ -263,6 +361,25 @@ class PresenceRow:
 
 
 @dataclass(frozen=True)
+class UploadRow:
+    """A scan that a user has given to be searched for nodules, and how far it is.
+
+    ``label`` tells it from the user's others ('scan 3, .nii.gz'); the name of the file may name a patient and
+    is not kept.
+    """
+
+    upload_id: str
+    user: str
+    label: str
+    num_bytes: int
+    num_bytes_received: int
+    state: UploadState
+    started_at: datetime
+    changed_at: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
 class EventRow:
     """Something that happened, in words for people."""
 
@@ -277,15 +394,21 @@ class EventRow:
 
 Row = (
     SiteRow
+    | SiteAccessRow
     | UserRow
     | SessionRow
     | LoginAttemptRow
     | RunRow
+    | RunRequestRow
     | DataCardRow
+    | DataShiftRow
+    | ComparisonRow
     | SiteRoundRow
     | MetricRow
+    | CurveRow
     | RoundRow
     | CheckpointRow
     | PresenceRow
+    | UploadRow
     | EventRow
 )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fl_store import rows
 from fl_store.columns import Document, Number, Text, UtcTime, Words
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 metadata = sa.MetaData()
 
@@ -37,6 +37,16 @@ TABLES: dict[type[Any], sa.Table] = {
         _must("num_validation_scans", sa.Integer),
         _must("first_seen_at", UtcTime),
         _must("joined_at", UtcTime),
+        _may("version", Text),
+    ),
+    rows.SiteAccessRow: sa.Table(
+        "site_access",
+        metadata,
+        _key("site", Text),
+        _must("is_allowed", sa.Boolean),
+        _must("changed_by", Text),
+        _must("changed_at", UtcTime),
+        _may("reason", Text),
     ),
     rows.UserRow: sa.Table(
         "users",
@@ -83,12 +93,39 @@ TABLES: dict[type[Any], sa.Table] = {
         _may("ended_at", UtcTime),
         _may("reason", Text),
     ),
+    rows.RunRequestRow: sa.Table(
+        "run_requests",
+        metadata,
+        _must("run_id", Text),
+        _must("request", Words(rows.RunRequest)),
+        _must("requested_by", Text),
+        _must("requested_at", UtcTime),
+        _key("request_id", Text),
+        sa.Index("run_requests_of_run_by_time", "run_id", "requested_at"),
+    ),
     rows.DataCardRow: sa.Table(
         "data_cards",
         metadata,
         _key("site", Text),
         _must("card", Document),
         _must("received_at", UtcTime),
+    ),
+    rows.DataShiftRow: sa.Table(
+        "data_shifts",
+        metadata,
+        _key("site", Text),
+        _key("other_site", Text),
+        _key("histogram", Text),
+        _may("distance", Number),
+        _may("by_chance", Number),
+        _must("recorded_at", UtcTime),
+    ),
+    rows.ComparisonRow: sa.Table(
+        "comparisons",
+        metadata,
+        _key("comparison_id", Text),
+        _must("document", Document),
+        _must("added_at", UtcTime),
     ),
     rows.SiteRoundRow: sa.Table(
         "site_rounds",
@@ -109,6 +146,8 @@ TABLES: dict[type[Any], sa.Table] = {
         _may("update_norm", Number),
         _may("update_cosine", Number),
         _may("reason", Text),
+        _may("train_began_at", UtcTime),
+        _may("evaluate_began_at", UtcTime),
     ),
     rows.MetricRow: sa.Table(
         "metrics",
@@ -124,6 +163,16 @@ TABLES: dict[type[Any], sa.Table] = {
         _may("interval_low", Number),
         _may("interval_high", Number),
         sa.CheckConstraint("value is null or not_finite is null", name="not_finite_has_no_value"),
+    ),
+    rows.CurveRow: sa.Table(
+        "curves",
+        metadata,
+        _key("run_id", Text),
+        _key("round_no", sa.Integer),
+        _key("site", Text),
+        _key("curve", Words(rows.Curve)),
+        _must("points", Document),
+        _must("recorded_at", UtcTime),
     ),
     rows.RoundRow: sa.Table(
         "rounds",
@@ -154,6 +203,19 @@ TABLES: dict[type[Any], sa.Table] = {
         _must("state", Text),
         _must("last_seen_at", UtcTime),
     ),
+    rows.UploadRow: sa.Table(
+        "uploads",
+        metadata,
+        _key("upload_id", Text),
+        _must("user", Text),
+        _must("label", Text),
+        _must("num_bytes", sa.BigInteger),
+        _must("num_bytes_received", sa.BigInteger),
+        _must("state", Words(rows.UploadState)),
+        _must("started_at", UtcTime),
+        _must("changed_at", UtcTime),
+        _may("reason", Text),
+    ),
     rows.EventRow: sa.Table(
         "events",
         metadata,
@@ -175,16 +237,22 @@ ROW_TYPES = {table.name: row_type for row_type, table in TABLES.items()}
 
 ORDERED_BY: dict[type[Any], str] = {
     rows.SiteRow: "joined_at",
+    rows.SiteAccessRow: "changed_at",
     rows.UserRow: "created_at",
     rows.SessionRow: "created_at",
     rows.LoginAttemptRow: "attempted_at",
     rows.RunRow: "started_at",
+    rows.RunRequestRow: "requested_at",
     rows.DataCardRow: "site",
+    rows.DataShiftRow: "site",
+    rows.ComparisonRow: "added_at",
     rows.SiteRoundRow: "round_no",
     rows.MetricRow: "round_no",
+    rows.CurveRow: "round_no",
     rows.RoundRow: "round_no",
     rows.CheckpointRow: "round_no",
     rows.PresenceRow: "last_seen_at",
+    rows.UploadRow: "started_at",
     rows.EventRow: "occurred_at",
 }
 """The column by which rows of a kind are in order, oldest first."""

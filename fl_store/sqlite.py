@@ -19,7 +19,18 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 from fl_core.errors import RowRefusedError, StoreError, StoreUnavailableError
 from fl_core.locks import hold_lock
 from fl_store.base import RowT
-from fl_store.rows import EventRow, PresenceRow, Row, SessionRow, SiteRow, UserRow, utc_now
+from fl_store.rows import (
+    EventRow,
+    PresenceRow,
+    Row,
+    RunRequestRow,
+    SessionRow,
+    SiteAccessRow,
+    SiteRow,
+    UploadRow,
+    UserRow,
+    utc_now,
+)
 from fl_store.schema import ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
 from fl_store.wire import to_plain
 
@@ -148,7 +159,7 @@ def _upsert(row_type: type[Row]) -> Insert:
     """Return the statement that keeps a row; supabase/migrations has the same rules as triggers."""
     table = TABLES[row_type]
     query = insert(table)
-    if row_type is EventRow:
+    if row_type in {EventRow, RunRequestRow}:
         return query.on_conflict_do_nothing()
     keys = table.primary_key.columns
     old, new = table.c, query.excluded
@@ -165,7 +176,12 @@ def _upsert(row_type: type[Row]) -> Insert:
     return query.on_conflict_do_update(index_elements=list(keys), set_=replaced, where=is_newer)
 
 
-_CLOCKS: dict[type[Row], str] = {PresenceRow: "last_seen_at", UserRow: "changed_at"}
+_CLOCKS: dict[type[Row], str] = {
+    PresenceRow: "last_seen_at",
+    SiteAccessRow: "changed_at",
+    UploadRow: "changed_at",
+    UserRow: "changed_at",
+}
 """A row of these is never replaced by one that is older."""
 
 
