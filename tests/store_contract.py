@@ -12,7 +12,11 @@ from fl_core.errors import RowRefusedError, StoreError
 from fl_store.base import Store
 from fl_store.rows import (
     CheckpointRow,
+    ComparisonRow,
+    Curve,
+    CurveRow,
     DataCardRow,
+    DataShiftRow,
     EventRow,
     LoginAttemptRow,
     Metric,
@@ -23,12 +27,17 @@ from fl_store.rows import (
     Role,
     RoundRow,
     Row,
+    RunRequest,
+    RunRequestRow,
     RunRow,
     RunState,
     SessionRow,
+    SiteAccessRow,
     SiteRoundRow,
     SiteRoundState,
     SiteRow,
+    UploadRow,
+    UploadState,
     UserRow,
 )
 
@@ -37,25 +46,48 @@ SECOND = timedelta(seconds=1)
 
 HASH = "$2b$12$" + "a" * 53
 RUN = RunRow("r1", "Run", RunState.RUNNING, 5, {"data": {"hu_min": -1000}, "subsets": [1, 2]}, NOON)
-SITE = SiteRow("north", str(2**63), 7, 2, NOON, NOON)
+SITE = SiteRow("north", str(2**63), 7, 2, NOON, NOON, version="0.2.0")
+ACCESS = SiteAccessRow("north", is_allowed=False, changed_by="dora", changed_at=NOON, reason="Moves house.")
 USER = UserRow("anna", HASH, Role.CLIENT, "north", is_disabled=True, created_at=NOON, changed_at=NOON)
-SITE_ROUND = SiteRoundRow("r1", 1, "north", SiteRoundState.TRAINED, NOON, NOON, train_s=1.25, bytes_up=2**40)
+SITE_ROUND = SiteRoundRow(
+    "r1",
+    1,
+    "north",
+    SiteRoundState.TRAINED,
+    NOON,
+    NOON,
+    train_s=1.25,
+    bytes_up=2**40,
+    train_began_at=NOON + SECOND,
+)
+REQUEST = RunRequestRow("r1", RunRequest.PAUSE, "dora", NOON, request_id="q1")
 METRIC = MetricRow("r1", 1, "north", Metric.AUC, 0.1 + 0.2, 120, NOON)
 PRESENCE = PresenceRow(PresenceKind.SITE, "north", "training", NOON)
 SESSION = SessionRow("token hash", "anna", NOON, NOON, NOON + SECOND)
+SHIFT = DataShiftRow("north", "south", "spacing_mm", 0.25, None, NOON)
+COMPARISON = ComparisonRow("ab", {"seeds": [1, 2], "gain": {"north": None}}, NOON)
+RELIABILITY = {"mean_probability": [0.1, 0.9], "share_positive": [0.0, 0.75], "num_examples": [90, 30]}
+CURVE = CurveRow("r1", 1, "north", Curve.RELIABILITY, RELIABILITY, NOON)
+UPLOAD = UploadRow("u1", "anna", "scan 3, .nii.gz", 2**40, 2**39, UploadState.UPLOADING, NOON, NOON)
 EVENT = EventRow("round", "Round 1 is over.", run_id="r1", occurred_at=NOON, event_id="e1")
 EVERY_KIND: list[Row] = [
     SITE,
+    ACCESS,
     USER,
     SESSION,
     LoginAttemptRow("anna", "192.0.2.7", is_accepted=False, attempted_at=NOON, attempt_id="a1"),
     RUN,
+    REQUEST,
     DataCardRow("north", {"train_scans": 7, "diameters_mm": {"3-6": None}}, NOON),
+    SHIFT,
+    COMPARISON,
     RoundRow("r1", 1, NOON, NOON + SECOND),
     SITE_ROUND,
     METRIC,
+    CURVE,
     CheckpointRow("r1", "best", 1, "best.safetensors", "ab", 2**40, None, 0.5, NOON),
     PRESENCE,
+    UPLOAD,
     EVENT,
 ]
 
@@ -103,6 +135,11 @@ class StoreContract:
         store.put([EVENT])
         store.put([replace(EVENT, text="Nothing happened.")])
         assert store.get(EventRow) == [EVENT]
+
+    def test_request_is_never_changed(self, store: Store) -> None:
+        store.put([REQUEST])
+        store.put([replace(REQUEST, request=RunRequest.STOP, requested_at=NOON + SECOND)])
+        assert store.get(RunRequestRow) == [REQUEST]
 
     def test_session_that_was_ended_stays_ended(self, store: Store) -> None:
         store.put([replace(SESSION, ended_at=NOON)])
@@ -233,6 +270,37 @@ class StoreContract:
         store.put([disabled])
         store.put([replace(USER, is_disabled=False)])
         assert store.get(UserRow) == [disabled]
+
+    def test_access_of_a_site_never_moves_back(self, store: Store) -> None:
+        store.put([ACCESS])
+        store.put([replace(ACCESS, is_allowed=True, changed_at=NOON - SECOND)])
+        assert store.get(SiteAccessRow) == [ACCESS]
+
+    def test_access_of_a_site_moves_on(self, store: Store) -> None:
+        later = replace(ACCESS, is_allowed=True, changed_at=NOON + SECOND, reason=None)
+        store.put([ACCESS, later])
+        assert store.get(SiteAccessRow) == [later]
+
+    def test_upload_never_moves_back(self, store: Store) -> None:
+        done = replace(UPLOAD, state=UploadState.DONE, changed_at=NOON + SECOND)
+        store.put([done])
+        store.put([UPLOAD])
+        assert store.get(UploadRow) == [done]
+
+    def test_upload_moves_on(self, store: Store) -> None:
+        later = replace(UPLOAD, num_bytes_received=2**40, changed_at=NOON + SECOND)
+        store.put([UPLOAD, later])
+        assert store.get(UploadRow) == [later]
+
+    def test_what_is_found_out_again_replaces_what_was_known(self, store: Store) -> None:
+        store.put([CURVE, SHIFT, COMPARISON])
+        again: list[Row] = [
+            replace(CURVE, points={}, recorded_at=NOON - SECOND),
+            replace(SHIFT, distance=0.5, recorded_at=NOON - SECOND),
+            replace(COMPARISON, document={}, added_at=NOON - SECOND),
+        ]
+        store.put(again)
+        assert [row for kept in again for row in store.get(type(kept))] == again
 
     def test_session_is_never_seen_earlier_than_before(self, store: Store) -> None:
         store.put([replace(SESSION, seen_at=NOON + SECOND)])

@@ -12,7 +12,8 @@ from fl_store.schema import SCHEMA_VERSION, TABLES
 from tests.conftest import require
 from tests.supabase_server import HERE, MIGRATIONS, Postgres, find_postgres_programs
 
-SCHEMA, RIGHTS, INTERVALS = sorted(MIGRATIONS.glob("*.sql"))
+FILES = sorted(MIGRATIONS.glob("*.sql"))
+SCHEMA, OLDER_RIGHTS, INTERVALS, MONITOR, RIGHTS = FILES
 DIALECT = postgresql.dialect(paramstyle="named")  # the default would write % twice
 
 DESCRIBE_TABLES = """
@@ -91,7 +92,7 @@ def empty(postgres: Postgres, tmp_path: Path) -> Project:
 @pytest.fixture(scope="module")
 def migrated(postgres: Postgres) -> Project:
     project = Project(postgres, "migrated")
-    project.apply(SCHEMA, RIGHTS, INTERVALS)
+    project.apply(*FILES)
     return project
 
 
@@ -152,9 +153,17 @@ def test_rights_are_given_on_all_tables_of_the_program(migrated: Project) -> Non
     assert names == [table.name for table in TABLES.values()]
 
 
-def test_rights_may_be_applied_again(migrated: Project) -> None:
+@pytest.mark.parametrize("file", [INTERVALS, MONITOR, RIGHTS], ids=lambda file: file.stem)
+def test_file_may_be_applied_again(migrated: Project, file: Path) -> None:
     before = migrated.dump()
-    migrated.apply(RIGHTS)
+    migrated.apply(file)
+    assert migrated.dump() == before
+
+
+def test_older_rights_are_refused_in_a_newer_project(migrated: Project) -> None:
+    before = migrated.dump()
+    with pytest.raises(RuntimeError, match=r"too old for the project; apply the newest \.\.\._rights\.sql"):
+        migrated.apply(OLDER_RIGHTS)
     assert migrated.dump() == before
 
 
@@ -164,6 +173,7 @@ def test_rights_may_be_applied_again(migrated: Project) -> None:
         "grant select on public.users to anon",
         "grant insert on public.events to authenticated",
         "grant select (reason) on public.runs to authenticated",
+        "grant select (changed_by) on public.site_access to authenticated",
         "grant execute on function public.fedluna_health() to public",
         "grant execute on function fedluna.my_role() to anon",
         "grant usage on schema fedluna to authenticated",
@@ -173,6 +183,7 @@ def test_rights_may_be_applied_again(migrated: Project) -> None:
         "alter table public.users disable row level security",
         "create policy to_all on public.users for select to anon using (true)",
         "alter policy to_members on public.metrics using (true)",
+        "alter policy to_the_owner on public.uploads using (true)",
         "drop policy to_members on public.runs",
     ],
 )
@@ -184,14 +195,28 @@ def test_rights_that_were_changed_are_put_back(migrated: Project, change: str) -
     assert migrated.dump() == before
 
 
-def test_project_with_schema_2_is_brought_up_to_date_with_its_rows(empty: Project) -> None:
-    empty.apply(SCHEMA, RIGHTS)
-    health = empty.run("select pg_get_functiondef('public.fedluna_health'::regproc)")
-    empty.run(health.replace(f"'schema_version', {SCHEMA_VERSION}", "'schema_version', 2"))
-    empty.run("insert into public.metrics values ('r1', 1, 'north', 'auc', 0.9, 7, now(), null)")
-    empty.apply(INTERVALS)
-    found = json.loads(empty.run("select row_to_json(m) from public.metrics m"))
-    assert (found["value"], found["interval_low"], found["interval_high"]) == (0.9, None, None)
+@pytest.mark.parametrize("num_files", [2, 3], ids=["schema 2", "schema 3"])
+def test_older_project_is_brought_up_to_date_with_its_rows(
+    empty: Project, migrated: Project, num_files: int
+) -> None:
+    empty.apply(*FILES[:num_files])
+    empty.run(
+        "insert into public.metrics values ('r1', 1, 'north', 'auc', 0.9, 7, now(), null)",
+        "insert into public.sites values ('north', '1', 7, 2, now(), now())",
+    )
+    empty.apply(*FILES[num_files:])
+    metric = json.loads(empty.run("select row_to_json(m) from public.metrics m"))
+    site = json.loads(empty.run("select row_to_json(s) from public.sites s"))
+    assert (metric["value"], metric["interval_low"], metric["interval_high"]) == (0.9, None, None)
+    assert (site["num_train_scans"], site["version"]) == (7, None)
+    assert empty.dump() == migrated.dump()
+
+
+def test_project_has_the_new_version_only_when_it_has_the_new_rights(empty: Project) -> None:
+    *all_but_the_last, last = FILES
+    empty.apply(*all_but_the_last)
+    assert json.loads(empty.run("select public.fedluna_health()"))["schema_version"] < SCHEMA_VERSION
+    empty.apply(last)
     assert json.loads(empty.run("select public.fedluna_health()"))["schema_version"] == SCHEMA_VERSION
 
 
@@ -212,6 +237,28 @@ def test_tables_are_shut_until_the_rights_are_applied(empty: Project) -> None:
         empty.run("set role anon", planted)
 
 
+def test_new_tables_are_shut_until_the_rights_are_applied(empty: Project) -> None:
+    empty.run("alter default privileges in schema public grant all on tables to anon")
+    empty.apply(SCHEMA, OLDER_RIGHTS, INTERVALS, MONITOR)
+    assert (
+        empty.run(
+            "select relname from pg_class where relkind = 'r' and not relrowsecurity"
+            " and relnamespace = 'public'::regnamespace"
+        )
+        == ""
+    )
+
+
+@pytest.mark.parametrize("table", ["comparisons", "uploads"])
+def test_table_of_another_application_is_not_taken_over(empty: Project, table: str) -> None:
+    empty.apply(SCHEMA, OLDER_RIGHTS, INTERVALS)
+    empty.run(f"create table public.{table} (note text)", f"grant all on public.{table} to anon")
+    before = empty.dump()
+    with pytest.raises(RuntimeError, match=f"table {table} is of another application"):
+        empty.apply(MONITOR)
+    assert empty.dump() == before
+
+
 def test_other_applications_in_the_project_stay_as_they_are(empty: Project) -> None:
     empty.run(
         "create schema app",
@@ -222,5 +269,5 @@ def test_other_applications_in_the_project_stay_as_they_are(empty: Project) -> N
         "create function public.count_notes() returns bigint language sql as 'select 1'",
     )
     before = empty.dump()
-    empty.apply(SCHEMA, RIGHTS, INTERVALS)
+    empty.apply(*FILES)
     assert set(before) <= set(empty.dump())

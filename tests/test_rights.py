@@ -12,7 +12,9 @@ import pytest
 
 from fl_store.rows import (
     CheckpointRow,
+    ComparisonRow,
     DataCardRow,
+    DataShiftRow,
     EventRow,
     LoginAttemptRow,
     PresenceKind,
@@ -21,6 +23,7 @@ from fl_store.rows import (
     RoundRow,
     Row,
     SessionRow,
+    SiteAccessRow,
     SiteRow,
     UserRow,
 )
@@ -28,23 +31,29 @@ from fl_store.schema import TABLES
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
 from fl_store.wire import to_json
-from tests.store_contract import EVERY_KIND, HASH, METRIC, NOON, RUN, SITE_ROUND
+from tests.store_contract import CURVE, EVERY_KIND, HASH, METRIC, NOON, REQUEST, RUN, SITE_ROUND, UPLOAD
 from tests.supabase_server import SupabaseServer
 
 WHO_READS_WHICH_ROWS = """
-table          | row by   | client north | client south | analyst            | server
-sites          | site     | north        | south        | north south        | north south
-users          | name     |              |              |                    | anna boris clara dora emil
-sessions       | user     |              |              |                    | anna dora
-login_attempts | user     |              |              |                    | anna
-runs           | run_id   | r1           | r1           | r1                 | r1
-data_cards     | site     | north        | south        | north south        | north south
-site_rounds    | site     | north        | south        | north south        | north south
-metrics        | site     | * north      | * south      | * north south      | * north south
-rounds         | run_id   | r1           | r1           | r1                 | r1
-checkpoints    | run_id   | r1           | r1           | r1                 | r1
-presence       | name     | north server | server south | north server south | anna north server south
-events         | event_id | north        | south        | all north south    | all anna both north south
+table          | row by        | client north | client south | analyst            | server
+sites          | site          | north        | south        | north south        | north south
+site_access    | site          | north        | south        | north south        | north south
+users          | name          |              |              |                    | anna boris clara dora emil
+sessions       | user          |              |              |                    | anna dora
+login_attempts | user          |              |              |                    | anna
+runs           | run_id        | r1           | r1           | r1                 | r1
+run_requests   | run_id        |              |              |                    | r1
+data_cards     | site          | north        | south        | north south        | north south
+data_shifts    | site          |              |              | north              | north
+comparisons    | comparison_id |              |              | ab                 | ab
+site_rounds    | site          | north        | south        | north south        | north south
+metrics        | site          | * north      | * south      | * north south      | * north south
+curves         | site          | * north      | * south      | * north south      | * north south
+rounds         | run_id        | r1           | r1           | r1                 | r1
+checkpoints    | run_id        | r1           | r1           | r1                 | r1
+presence       | name          | north server | server south | north server south | anna north server south
+uploads        | user          | anna         | boris        | clara              | anna boris clara dora
+events         | event_id      | north        | south        | all north south    | all anna both north south
 """
 LINES = [[cell.strip() for cell in line.split("|")] for line in WHO_READS_WHICH_ROWS.strip().splitlines()]
 NAMED_BY = {table: column for table, column, *_ in LINES[1:]}
@@ -62,17 +71,25 @@ WITHOUT_THE_SECRET_KEY = ["nobody", *LOGINS]
 ROWS: list[Row] = [
     *ACCOUNTS.values(),
     *(SiteRow(site, "1", 7, 2, NOON, NOON) for site in ("north", "south")),
+    *(
+        SiteAccessRow(site, False, "dora", NOON, f"Site '{site}' is like site 'south'.")
+        for site in ("north", "south")
+    ),
     *(SessionRow(name, name, NOON, NOON, NOON) for name in ("anna", "dora")),
     LoginAttemptRow("anna", "192.0.2.7", is_accepted=False, attempted_at=NOON),
     replace(RUN, reason="Site 'south' sent no update."),
+    REQUEST,
     *(DataCardRow(site, {}, NOON) for site in ("north", "south")),
+    DataShiftRow("north", "south", "spacing_mm", 0.25, 0.1, NOON),
+    ComparisonRow("ab", {"sites": ["north", "south"]}, NOON),
     *(replace(SITE_ROUND, site=site, reason=f"Site '{site}' is slow.") for site in ("north", "south")),
-    *(replace(METRIC, site=site) for site in ("north", "south", "*")),
+    *(replace(kind, site=site) for kind in (METRIC, CURVE) for site in ("north", "south", "*")),
     RoundRow("r1", 1, NOON),
     CheckpointRow("r1", "best", 1, "best.safetensors", "ab", 1, None, 0.5, NOON),
     PresenceRow(PresenceKind.SERVER, "server", "running", NOON),
     *(PresenceRow(PresenceKind.SITE, site, "training", NOON) for site in ("north", "south")),
     PresenceRow(PresenceKind.USER, "anna", "online", NOON),
+    *(replace(UPLOAD, upload_id=name, user=name) for name in ("anna", "boris", "clara", "dora")),
     *(
         EventRow("site_ready", f"Site '{site}' is ready.", site=site, event_id=site)
         for site in ("north", "south")
@@ -182,8 +199,14 @@ def columns_of_logins(project: Project, *, readable: bool) -> list[tuple[str, st
     return sorted((table, column) for table, column in (line.split("|") for line in found))
 
 
-def test_no_login_reads_a_hash_or_why_a_run_ended(project: Project) -> None:
-    hidden = [("runs", "reason"), ("sessions", "token_hash"), ("users", "password_hash")]
+def test_no_login_reads_a_hash_or_what_somebody_wrote_of_hospitals(project: Project) -> None:
+    hidden = [
+        ("runs", "reason"),
+        ("sessions", "token_hash"),
+        ("site_access", "changed_by"),
+        ("site_access", "reason"),
+        ("users", "password_hash"),
+    ]
     assert columns_of_logins(project, readable=False) == hidden
     for table, column in hidden:
         assert project.ask("server", "GET", f"{table}?select={column}")["code"] == "42501"
@@ -235,7 +258,11 @@ def test_no_role_of_the_publishable_key_has_a_right_but_to_read(project: Project
 
 @pytest.mark.parametrize(
     ("role", "functions"),
-    [("anon", []), ("authenticated", ["my_role", "my_site"]), ("service_role", ["fedluna_health", "tables"])],
+    [
+        ("anon", []),
+        ("authenticated", ["my_name", "my_role", "my_site"]),
+        ("service_role", ["fedluna_health", "tables"]),
+    ],
 )
 def test_role_may_call_no_function_but_these(project: Project, role: str, functions: list[str]) -> None:
     may_call = f"has_function_privilege('{role}', oid, 'execute')"

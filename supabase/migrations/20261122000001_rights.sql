@@ -8,7 +8,13 @@
 -- An account that is disabled, a login without an account and whoever has none see nothing. No login reads a
 -- hash, or why a run came to its end, since that may name hospitals; events tell those who see all sites.
 --
--- This file may be applied again at any time, to put the rights back.
+-- A newer file of rights takes the place of this one: to put rights back, apply the newest. This one knows
+-- nothing of the tables that came since, and is refused where they are.
+do $$ begin
+  if to_regclass('public.site_access') is not null then
+    raise exception 'this file of rights is too old for the project; apply the newest ..._rights.sql';
+  end if;
+end $$;
 
 -- Which account of ours belongs to a login of Supabase Auth; its administrator fills it in by SQL.
 create table if not exists fedluna.auth_logins (
