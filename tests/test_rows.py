@@ -23,7 +23,7 @@ def test_no_site_can_have_the_name_of_the_federation() -> None:
 
 @pytest.mark.parametrize("state", RunState)
 def test_run_is_over_when_it_will_not_go_on(state: RunState) -> None:
-    assert state.is_over is (state not in {RunState.WAITING, RunState.RUNNING})
+    assert state.is_over is (state not in {RunState.WAITING, RunState.RUNNING, RunState.PAUSED})
 
 
 @pytest.mark.parametrize("state", SiteRoundState)

@@ -15,7 +15,7 @@ from fl_store.outbox import Outbox
 from fl_store.rows import EventRow, MetricRow, NotFinite, Row, RunRow
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.sqlite import SqliteStore
-from tests.store_contract import EVENT, EVERY_KIND, METRIC, RUN, StoreContract
+from tests.store_contract import EVENT, EVERY_KIND, METRIC, RUN, SITE, SITE_ROUND, StoreContract
 
 
 @pytest.fixture
@@ -109,6 +109,33 @@ def test_store_of_an_older_version_keeps_its_rows_and_queues_them(path: Path) ->
     store.put([replace(row, value=None, not_finite=NotFinite.NAN)])
     store.close()
     assert SqliteStore(path).get(MetricRow)[0].not_finite is NotFinite.NAN
+
+
+NEW_TABLES = ("site_access", "run_requests", "data_shifts", "comparisons", "curves", "uploads")
+NEW_COLUMNS = {"sites": ("version",), "site_rounds": ("train_began_at", "evaluate_began_at")}
+
+
+def take_back_to_schema_3(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        for table in (*NEW_TABLES, "outbox"):
+            old.execute(f"DROP TABLE {table}")
+        for table, columns in NEW_COLUMNS.items():
+            for column in columns:
+                old.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        old.execute("PRAGMA user_version = 3")
+        old.commit()
+
+
+def test_store_of_schema_3_gets_the_new_tables_and_columns(store: SqliteStore, path: Path) -> None:
+    site, site_round = replace(SITE, version=None), replace(SITE_ROUND, train_began_at=None)
+    store.put([site, site_round, RUN])
+    store.close()
+    take_back_to_schema_3(path)
+    again = SqliteStore(path)
+    assert [entry.row for entry in Outbox(again).oldest(10)] == [site, RUN, site_round]
+    again.put(EVERY_KIND)
+    assert all(again.get(type(row)) == [row] for row in EVERY_KIND)
+    again.close()
 
 
 def test_full_disk_is_a_store_error_and_harms_nothing(store: SqliteStore) -> None:
