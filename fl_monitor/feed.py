@@ -1,88 +1,127 @@
-"""What the Live page polls: words and charts as JSON, each sent again only when it has changed.
+"""What a page polls: its header and its parts as JSON, each sent again only when it has changed.
 
-All viewers who may see the same sites share one answer.
+All viewers who may see the same share one answer, and a part is made anew only if its rows have changed.
 """
 
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from fl_monitor.access import limit_to
-from fl_monitor.board import summarize
-from fl_monitor.figures import chart_data, make_charts, site_colors
-from fl_monitor.snapshot import RunRows, Snapshot
+from fl_monitor.access import limit_runs, limit_to
+from fl_monitor.blocks import Part, to_plain
+from fl_monitor.language import speaking
+from fl_monitor.library import ChosenRuns
+from fl_monitor.snapshot import Snapshot
+from fl_monitor.viewer import Query
+from fl_monitor.views import VIEWS
+from fl_monitor.views.seen import Seen
+
+ANSWERS_KEPT = 64
+"""So many answers are kept, the ones that were asked for last; parameters of pages are people's to choose."""
 
 
 @dataclass(frozen=True)
-class View:
-    """One scope's answer: two JSON texts, each with the version it is known by."""
+class Text:
+    """A piece of JSON and the version it is known by."""
+
+    json: str
+    version: str
+
+    @classmethod
+    def of(cls, value: Any) -> "Text":
+        """Write a value as JSON."""
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False, default=_time_text)
+        return cls(text, hashlib.sha256(text.encode()).hexdigest()[:12])
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one kind of viewer gets for one page; ``snapshot`` and ``runs`` are what it was made of."""
 
     snapshot: Snapshot
-    charted: tuple[RunRows | None, Mapping[str, int]]
-    board: str
-    charts: str
-    board_version: str
-    charts_version: str
+    runs: ChosenRuns
+    seen: Seen
+    header: Text
+    parts: Sequence[Text]
+    sources: Sequence[tuple[Any, ...]]
 
     @property
     def version(self) -> str:
         """What the browser sends back to say what it has."""
-        return f"{self.board_version}.{self.charts_version}"
+        return ".".join(text.version for text in (self.header, *self.parts))
 
 
 class Feed:
     """Answers polls from the newest snapshot; asks nothing of the store."""
 
     def __init__(self) -> None:
-        self._views: dict[str, View] = {}
+        self._answers: OrderedDict[tuple[object, ...], Answer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def answer(self, snapshot: Snapshot, scope: str, known_version: str) -> str | None:
-        """Return JSON with ``version``, and ``board`` or ``charts`` if they are new; None if neither is."""
-        with self._lock:
-            view = self._view(snapshot, scope)
-        if view.version == known_version:
+    def answer(self, snapshot: Snapshot, runs: ChosenRuns, query: Query, known_version: str) -> str | None:
+        """Return JSON with ``version``, ``header`` and ``parts``, null where it is known; None if all is."""
+        answer = self._find_answer(snapshot, runs, query)
+        if answer.version == known_version:
             return None
-        known_board, _, known_charts = known_version.partition(".")
-        parts = [f'"version":"{view.version}"']
-        if view.board_version != known_board:
-            parts.append(f'"board":{view.board}')
-        if view.charts_version != known_charts:
-            parts.append(f'"charts":{view.charts}')
-        return "{" + ",".join(parts) + "}"
+        known = known_version.split(".")
+        header, *parts = [
+            "null" if text.version == (known[no] if no < len(known) else "") else text.json
+            for no, text in enumerate((answer.header, *answer.parts))
+        ]
+        return f'{{"version":"{answer.version}","header":{header},"parts":[{",".join(parts)}]}}'
 
-    def _view(self, snapshot: Snapshot, scope: str) -> View:
-        last = self._views.get(scope)
-        if last is None or last.snapshot is not snapshot:
-            self._views[scope] = make_view(snapshot, scope, last)
-        return self._views[scope]
+    def _find_answer(self, snapshot: Snapshot, runs: ChosenRuns, query: Query) -> Answer:
+        query = _share(query)
+        with self._lock:
+            answer = self._answers.pop(query.key, None)
+            if answer is None or answer.snapshot is not snapshot or answer.runs != runs:
+                answer = make_answer(snapshot, runs, query, answer)
+            self._answers[query.key] = answer
+            if len(self._answers) > ANSWERS_KEPT:
+                self._answers.popitem(last=False)
+        return answer
 
 
-def make_view(snapshot: Snapshot, scope: str, last: View | None = None) -> View:
-    """Write one scope's answer; the charts of the last one are kept if their rows are the same."""
-    seen = limit_to(scope, snapshot)
-    board = _json({**asdict(summarize(seen)), "colors": site_colors(seen.site_ranks)})
-    charted = (seen.run, seen.site_ranks)
-    if last is not None and last.charted == charted:
-        charts = last.charts
+def _share(query: Query) -> Query:
+    """Leave out who asks, on pages that say the same to all of a role and site."""
+    return query if VIEWS[query.page].is_personal else replace(query, viewer=replace(query.viewer, name=""))
+
+
+def make_answer(snapshot: Snapshot, runs: ChosenRuns, query: Query, last: Answer | None = None) -> Answer:
+    """Make a page for a viewer; a part of the last answer is kept if it is made of the same rows."""
+    seen = _see(snapshot, runs, query, last)
+    with speaking(query.language):
+        page = VIEWS[query.page].make(seen)
+        header = Text.of({**asdict(page.header), "colors": page.colors})
+        parts = [_keep_part(part, no, last) or _make_part(part) for no, part in enumerate(page.parts)]
+    return Answer(snapshot, runs, seen, header, parts, [part.sources for part in page.parts])
+
+
+def _see(snapshot: Snapshot, runs: ChosenRuns, query: Query, last: Answer | None) -> Seen:
+    """Limit the rows to what the viewer may see; a run that has not changed is not gone through again."""
+    viewer = query.viewer
+    if last is None or last.snapshot.run is not snapshot.run:
+        seen = limit_to(viewer, snapshot)
     else:
-        charts = _json(chart_data(make_charts(seen.run, seen.site_ranks)) if seen.run else [])
-    return View(snapshot, charted, board, charts, _version_of(board), _version_of(charts))
+        seen = replace(limit_to(viewer, replace(snapshot, run=None)), run=last.seen.snapshot.run)
+    return Seen(viewer, seen, limit_runs(viewer, runs, snapshot), query.params)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), allow_nan=False, default=_time_text)
+def _keep_part(part: Part, no: int, last: Answer | None) -> Text | None:
+    is_same = last is not None and no < len(last.sources) and last.sources[no] == part.sources
+    return last.parts[no] if last is not None and is_same else None
+
+
+def _make_part(part: Part) -> Text:
+    return Text.of([to_plain(block) for block in part.make(*part.sources)])
 
 
 def _time_text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} cannot be sent to the browser")
-
-
-def _version_of(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -5,6 +5,7 @@ from typing import NoReturn
 import streamlit as st
 
 from fl_core.config import home_folder
+from fl_monitor import language
 from fl_monitor.routes import COOKIE, OWN_HEADER
 from fl_monitor.service import Service, service_of
 from fl_store.rows import UserRow, utc_now
@@ -35,19 +36,31 @@ def require_user() -> UserRow:
     return user
 
 
+def spoken_language() -> str:
+    """Return the language of this browser."""
+    cookies = {name: str(value) for name, value in st.context.cookies.items()}
+    return language.choose_language(cookies, st.context.headers.get("Accept-Language"))
+
+
 def plant_cookie(ticket: str) -> NoReturn:
     """Have the browser trade the ticket for its cookie and load the page again."""
-    _run_script(
-        f"fetch('/auth/claim', {{method: 'POST', headers: {{'{OWN_HEADER}': '{ticket}'}}}})"
-        ".finally(() => location.reload())"
-    )
+    _post("/auth/claim", ticket)
+
+
+def choose_language(code: str) -> NoReturn:
+    """Have the browser keep a language of LANGUAGES, and load the page again."""
+    _post("/language", code)
 
 
 def sign_out() -> NoReturn:
     """End the session in every tab of this browser."""
     monitor().sessions.end(st.context.cookies.get(COOKIE), utc_now())
+    _post("/auth/logout", "1")
+
+
+def _post(route: str, word: str) -> NoReturn:
     _run_script(
-        f"fetch('/auth/logout', {{method: 'POST', headers: {{'{OWN_HEADER}': '1'}}}})"
+        f"fetch('{route}', {{method: 'POST', headers: {{'{OWN_HEADER}': '{word}'}}}})"
         ".finally(() => location.reload())"
     )
 

@@ -1,4 +1,4 @@
-"""Our own HTTP routes beside Streamlit's pages: the cookie, the live feed and plotly.js.
+"""Our own HTTP routes beside Streamlit's pages: the cookies, the feed of the pages and plotly.js.
 
 They are plain functions, which Starlette runs in threads, so that a slow store does not stop the others.
 """
@@ -10,16 +10,21 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from fl_core.errors import StoreError
-from fl_monitor.access import scope_of
 from fl_monitor.assets import PLOTLY_PATH, plotly_script
 from fl_monitor.auth import SESSION_LIMIT
+from fl_monitor.language import COOKIE as LANGUAGE_COOKIE
+from fl_monitor.language import LANGUAGES, choose_language
 from fl_monitor.service import Service
+from fl_monitor.viewer import Query, Viewer
+from fl_monitor.views import VIEWS
 from fl_store.rows import UserRow, utc_now
 
 COOKIE = "fedluna_session"
 OWN_HEADER = "x-fedluna"
 """Sent by our scripts only: another site's form cannot add it."""
 NO_STORE = {"cache-control": "no-store"}
+LANGUAGE_KEPT_S = 365 * 24 * 3600
+LONGEST_PARAM = 400
 
 Reply = Callable[[Request, UserRow], Response]
 
@@ -29,7 +34,8 @@ def make_routes(service: Service) -> list[Route]:
     return [
         Route("/auth/claim", _claim_route(service), methods=["POST"]),
         Route("/auth/logout", _logout_route(service), methods=["POST"]),
-        Route("/api/live", _for_users(service, _live_reply(service))),
+        Route("/language", _choose_language, methods=["POST"]),
+        Route("/api/pages/{page}", _for_users(service, _page_reply(service))),
         Route(PLOTLY_PATH, _for_users(service, _plotly_reply)),
     ]
 
@@ -40,18 +46,24 @@ def _for_users(service: Service, reply: Reply) -> Callable[[Request], Response]:
     def endpoint(request: Request) -> Response:
         try:
             user = service.sessions.find_user(request.cookies.get(COOKIE), utc_now())
+            return reply(request, user) if user else Response(status_code=401, headers=NO_STORE)
         except StoreError:
             return Response(status_code=503, headers=NO_STORE)
-        return reply(request, user) if user else Response(status_code=401, headers=NO_STORE)
 
     return endpoint
 
 
-def _live_reply(service: Service) -> Reply:
+def _page_reply(service: Service) -> Reply:
     def reply(request: Request, user: UserRow) -> Response:
         if "active" in request.query_params:
             service.sessions.touch(request.cookies[COOKIE], utc_now())
-        snapshot = service.poller.latest()
+        view = VIEWS.get(request.path_params["page"])
+        if view is None:
+            return Response(status_code=404, headers=NO_STORE)
+        if user.role not in view.roles:
+            return Response(status_code=403, headers=NO_STORE)
+        query = _read_query(request, user)
+        snapshot = service.poller.latest(view.needs)
         if snapshot is None:
             return Response(status_code=503, headers=NO_STORE)
         now = utc_now()
@@ -59,13 +71,34 @@ def _live_reply(service: Service) -> Reply:
             "x-coordinator-time": (now + snapshot.clock_ahead).isoformat(),
             "x-data-age-s": f"{(now - snapshot.read_at).total_seconds():.1f}",
         }
-        known = request.query_params.get("known", "")
-        text = service.feed.answer(snapshot, scope_of(user), known)
+        runs = service.library.choose(query.params)
+        text = service.feed.answer(snapshot, runs, query, request.query_params.get("known", ""))
         if text is None:
             return Response(status_code=204, headers=headers)
         return Response(text, media_type="application/json", headers=headers)
 
     return reply
+
+
+def _read_query(request: Request, user: UserRow) -> Query:
+    """Return what a browser asks for; its own parameters begin with ``p_``."""
+    params = {
+        name.removeprefix("p_"): value
+        for name, value in request.query_params.items()
+        if name.startswith("p_") and len(value) <= LONGEST_PARAM
+    }
+    language = choose_language(request.cookies, request.headers.get("accept-language"))
+    return Query(request.path_params["page"], Viewer.of(user), language, params)
+
+
+def _choose_language(request: Request) -> Response:
+    """Keep the language that somebody chose in a cookie, for a year."""
+    language = request.headers.get(OWN_HEADER, "")
+    if language not in LANGUAGES:
+        return Response(status_code=403, headers=NO_STORE)
+    response = Response(status_code=204, headers=NO_STORE)
+    response.set_cookie(LANGUAGE_COOKIE, language, max_age=LANGUAGE_KEPT_S, httponly=True, samesite="strict")
+    return response
 
 
 def _plotly_reply(_request: Request, _user: UserRow) -> Response:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fl_monitor.auth import Sessions
 from fl_monitor.feed import Feed
+from fl_monitor.library import RunLibrary
 from fl_monitor.login import Login, Tickets
 from fl_monitor.snapshot import Poller
 from fl_store.base import Store
@@ -21,6 +22,7 @@ class Service:
     login: Login
     tickets: Tickets
     poller: Poller
+    library: RunLibrary
     feed: Feed
 
 
@@ -33,6 +35,7 @@ def make_service(store: Store) -> Service:
         login=Login(store, sessions),
         tickets=Tickets(),
         poller=Poller(store),
+        library=RunLibrary(store),
         feed=Feed(),
     )
 

@@ -3,17 +3,20 @@
 import logging
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
+from typing import Any, cast
 
 from fl_core.errors import StoreError
 from fl_monitor.auth import is_live
 from fl_monitor.clock import CoordinatorClock
+from fl_monitor.tables import TableReader
 from fl_store.base import RowT, Store
 from fl_store.rows import (
+    CurveRow,
     EventRow,
     MetricRow,
     PresenceKind,
@@ -22,6 +25,7 @@ from fl_store.rows import (
     RunRow,
     SessionRow,
     SiteRoundRow,
+    SiteRow,
     UserRow,
     utc_now,
 )
@@ -45,19 +49,26 @@ ROUNDS_READ_APART = 3
 
 @dataclass(frozen=True)
 class RunRows:
-    """One run and all that was measured in it, in order of rounds."""
+    """One run and all that was measured in it, in order of rounds; curves are of the last finished round."""
 
     run: RunRow
     rounds: tuple[RoundRow, ...] = ()
     site_rounds: tuple[SiteRoundRow, ...] = ()
     metrics: tuple[MetricRow, ...] = ()
+    curves: tuple[CurveRow, ...] = ()
+
+    @property
+    def last_finished_round(self) -> int | None:
+        """The number of the newest round that is over."""
+        return max((row.round_no for row in self.rounds if row.ended_at), default=None)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What viewers see; ``site_ranks`` numbers the sites by name, which gives them their colours.
+    """What viewers see; ``site_ranks`` numbers the sites by their first visit, which gives them colours.
 
-    ``read_at`` is by this machine's clock, every other time by the coordinator's, which is ``clock_ahead``.
+    ``tables`` holds the newest rows of the tables that somebody asked for lately. ``read_at`` is by this
+    machine's clock, every other time by the coordinator's, which is ``clock_ahead``.
     """
 
     read_at: datetime
@@ -67,6 +78,11 @@ class Snapshot:
     num_users_online: int
     site_ranks: Mapping[str, int]
     clock_ahead: timedelta = timedelta()
+    tables: Mapping[type[Any], tuple[Any, ...]] = field(default_factory=dict)
+
+    def table(self, row_type: type[RowT]) -> tuple[RowT, ...]:
+        """Return the newest rows of a table, oldest first; none if it was not read."""
+        return cast("tuple[RowT, ...]", self.tables.get(row_type, ()))
 
     @property
     def coordinator_time(self) -> datetime:
@@ -94,23 +110,30 @@ class SnapshotReader:
     clock: CoordinatorClock = field(default_factory=CoordinatorClock)
     _known: dict[RoundRow, RoundRows] = field(default_factory=dict)
     """In the order in which they were read."""
+    _run: RunRows | None = None
+    _tables: TableReader = field(init=False)
 
-    def read(self, now: datetime) -> Snapshot:
-        """Read who is online and the newest run; StoreError if the store cannot be read."""
+    def __post_init__(self) -> None:
+        self._tables = TableReader(self.store)
+
+    def read(self, now: datetime, wanted: Collection[type[Any]] = ()) -> Snapshot:
+        """Read who is online, the newest run and the ``wanted`` tables; StoreError if that fails."""
         found = self.store.get(PresenceRow)
         if beats := [row.last_seen_at for row in found if row.kind is PresenceKind.SERVER]:
             self.clock.hear(max(beats), now)
         newest = self.store.get(RunRow, newest=1)
         run = self._read_run(newest[0]) if newest else None
         presence = _choose_presence(found, run, now + self.clock.ahead)
+        tables = self._tables.read({SiteRow, *wanted})
         return Snapshot(
             read_at=now,
             run=run,
             presence=presence,
             events=tuple(self.store.get(EventRow, run_id=run.run.run_id, newest=NUM_EVENTS)) if run else (),
             num_users_online=self._count_users(now),
-            site_ranks=rank_sites(run, presence),
+            site_ranks=rank_sites(run, presence, tables[SiteRow]),
             clock_ahead=self.clock.ahead,
+            tables=tables,
         )
 
     def _read_run(self, run: RunRow) -> RunRows:
@@ -127,12 +150,16 @@ class SnapshotReader:
                 self._known.pop(row, None)
                 self._known[row] = found
         in_order = [self._known[row] for row in rounds]
-        return RunRows(
+        rows = RunRows(
             run=run,
             rounds=rounds,
             site_rounds=tuple(row for part in in_order for row in part.site_rounds),
             metrics=tuple(row for part in in_order for row in part.metrics),
         )
+        rows = replace(rows, curves=read_curves(self.store, rows))
+        if rows != self._run:  # who looks at the same object knows that nothing has changed
+            self._run = rows
+        return self._run or rows
 
     def _count_users(self, now: datetime) -> int:
         users = {user.name: user for user in self.store.get(UserRow)}
@@ -172,11 +199,23 @@ def _by_round(rows: Iterable[RowT]) -> dict[int, tuple[RowT, ...]]:
     return {round_no: tuple(same) for round_no, same in groupby(rows, key=attrgetter("round_no"))}
 
 
-def rank_sites(run: RunRows | None, presence: tuple[PresenceRow, ...] = ()) -> dict[str, int]:
-    """Return each site's place by name, among those of the run and those that are about."""
+def read_curves(store: Store, rows: RunRows) -> tuple[CurveRow, ...]:
+    """Read the curves of a run's last finished round."""
+    round_no = rows.last_finished_round
+    return () if round_no is None else tuple(store.get(CurveRow, run_id=rows.run.run_id, round_no=round_no))
+
+
+def rank_sites(
+    run: RunRows | None, presence: Iterable[PresenceRow] = (), sites: Iterable[SiteRow] = ()
+) -> dict[str, int]:
+    """Return a number for each site, in the order of first visits: a new one takes no other's colour.
+
+    Those of the run and those about that have no row yet come last, by name.
+    """
+    known = [row.site for row in sorted(sites, key=lambda row: (row.first_seen_at, row.site))]
     names = {row.site for row in run.site_rounds} if run else set()
     names |= {row.name for row in presence if row.kind is PresenceKind.SITE}
-    return {name: rank for rank, name in enumerate(sorted(names))}
+    return {name: rank for rank, name in enumerate([*known, *sorted(names - set(known))])}
 
 
 class Poller:
@@ -186,22 +225,27 @@ class Poller:
         self._reader = SnapshotReader(store)
         self._latest: Snapshot | None = None
         self._is_failing = False
-        self._starting = threading.Lock()
-        self._has_read = threading.Event()
+        self._is_fresh = False
+        self._has_read = threading.Condition()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._looked_at = 0.0
+        self._wanted: dict[type[Any], float] = {}
 
-    def latest(self) -> Snapshot | None:
-        """Return the newest snapshot; None as long as the store could never be read."""
-        self._looked_at = time.monotonic()
-        with self._starting:
+    def latest(self, wanted: Collection[type[Any]] = ()) -> Snapshot | None:
+        """Return the newest snapshot, with the ``wanted`` tables; None as long as there is none."""
+        now = time.monotonic()
+        with self._has_read:
+            self._looked_at = now
+            self._wanted |= dict.fromkeys(wanted, now)
             if self._thread is None or not self._thread.is_alive():
-                self._has_read.clear()
                 self._thread = threading.Thread(target=self._run, name="fl-monitor-poller", daemon=True)
+                self._is_failing = self._is_fresh = False
                 self._thread.start()
-        self._has_read.wait(FIRST_READ_S)
-        return self._latest
+            self._has_read.wait_for(
+                lambda: self._is_failing or (self._is_fresh and self._has_all(wanted)), FIRST_READ_S
+            )
+            return self._latest if self._has_all(wanted) else None
 
     def stop(self) -> None:
         """End the thread."""
@@ -209,21 +253,34 @@ class Poller:
         if self._thread:
             self._thread.join()
 
+    def _has_all(self, wanted: Collection[type[Any]]) -> bool:
+        return self._latest is not None and self._latest.tables.keys() >= set(wanted)
+
     def _run(self) -> None:
         while not self._stopping.is_set() and time.monotonic() - self._looked_at < REST_AFTER_S:
             self._read()
-            self._has_read.set()
             self._stopping.wait(READ_EVERY_S)
 
     def _read(self) -> None:
         """Take a new snapshot; on a fault of the store keep the last one, and say so once."""
+        with self._has_read:
+            asked_since = time.monotonic() - REST_AFTER_S
+            self._wanted = {table: at for table, at in self._wanted.items() if at > asked_since}
+            wanted = list(self._wanted)
         try:
-            self._latest = self._reader.read(utc_now())
+            latest = self._reader.read(utc_now(), wanted)
         except StoreError as error:
+            self._note_failure(error)
+            return
+        with self._has_read:
+            if self._is_failing:
+                logger.info("The store can be read again.")
+            self._latest, self._is_failing, self._is_fresh = latest, False, True
+            self._has_read.notify_all()
+
+    def _note_failure(self, error: StoreError) -> None:
+        with self._has_read:
             if not self._is_failing:
                 logger.warning("%s Viewers keep the last data and see that they are stale.", error)
             self._is_failing = True
-        else:
-            if self._is_failing:
-                logger.info("The store can be read again.")
-            self._is_failing = False
+            self._has_read.notify_all()

@@ -1,12 +1,14 @@
 """A run in words and key figures: pure functions of its rows."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from statistics import median
 
+from fl_monitor.blocks import KeyFigure
+from fl_monitor.language import gettext as _
+from fl_monitor.language import ngettext
 from fl_monitor.snapshot import RunRows
-from fl_monitor.wording import count_text, number_text
+from fl_monitor.wording import count_text, interval_text, number_text, signed_text
 from fl_store.rows import (
     FEDERATION,
     Metric,
@@ -18,202 +20,185 @@ from fl_store.rows import (
 )
 
 ROUNDS_TIMED = 5
-"""The time left is estimated from the median of so many last rounds."""
+"""The time left is estimated from so many last rounds."""
+ROUNDS_OF_TREND = 60
 
-
-@dataclass(frozen=True)
-class Headline:
-    """The state of the newest run; ``tone`` is good, bad, busy or calm."""
-
-    run_name: str
-    run_id: str
-    words: str
-    tone: str
-    reason: str | None
-    progress: float
-    started_at: datetime
-    ended_at: datetime | None
-    expected_end_at: datetime | None
-
-
-@dataclass(frozen=True)
-class KeyFigure:
-    """One number of the last finished round."""
-
-    label: str
-    value: str
-    of_round: str
-    change: str
-    tone: str
-
-
-@dataclass(frozen=True)
-class SiteLine:
-    """One site in the current round."""
-
-    site: str
-    state: str
-    tone: str
-    seconds: str
-    examples: str
-    auc: str
-    cpm: str
-
-
-def describe_run(rows: RunRows) -> Headline:
-    """Say where a run is and when it will probably end."""
-    run = rows.run
-    num_ended = sum(row.ended_at is not None for row in rows.rounds)
-    return Headline(
-        run_name=run.name,
-        run_id=run.run_id,
-        words=_state_words(rows),
-        tone=_RUN_TONES[run.state],
-        reason=run.reason,
-        progress=min(num_ended / run.num_rounds, 1.0) if run.num_rounds else 0.0,
-        started_at=run.started_at,
-        ended_at=run.ended_at,
-        expected_end_at=expected_end(rows),
-    )
-
-
-_RUN_TONES = {
+RUN_TONES = {
     RunState.WAITING: "calm",
     RunState.RUNNING: "busy",
-    RunState.PAUSED: "calm",
+    RunState.PAUSED: "warn",
     RunState.FINISHED: "good",
     RunState.STOPPED: "calm",
     RunState.FAILED: "bad",
 }
+SITE_TONES = {
+    SiteRoundState.DONE: "good",
+    SiteRoundState.FAILED: "bad",
+    SiteRoundState.LATE: "bad",
+    SiteRoundState.STOPPED: "calm",
+}
 
 
-def _state_words(rows: RunRows) -> str:
+def state_words(rows: RunRows) -> str:
+    """Say where a run is."""
     total = rows.run.num_rounds
     current = rows.rounds[-1].round_no if rows.rounds else 0
+    if not current:
+        return _first_words(rows.run.state)
     match rows.run.state:
         case RunState.WAITING:
-            return "Waiting for sites"
+            text = _("Waiting for sites")
         case RunState.RUNNING:
-            return f"Running round {current} of {total}" if current else "Starting"
+            text = _("Running round {current} of {total}")
         case RunState.PAUSED:
-            return f"Paused after round {current} of {total}" if current else "Paused before the first round"
+            text = _("Paused after round {current} of {total}")
         case RunState.FINISHED:
-            return f"Finished after {_count(current, 'round')}"
+            text = ngettext("Finished after {current} round", "Finished after {current} rounds", current)
         case RunState.STOPPED:
-            return f"Stopped in round {current} of {total}" if current else "Stopped before the first round"
+            text = _("Stopped in round {current} of {total}")
         case RunState.FAILED:
-            return f"Failed in round {current} of {total}" if current else "Failed before the first round"
+            text = _("Failed in round {current} of {total}")
+    return text.format(current=current, total=total)
 
 
-def expected_end(rows: RunRows) -> datetime | None:
-    """Estimate when a running run will end; None before its first round has."""
+def _first_words(state: RunState) -> str:
+    """Say where a run is that has not had a round."""
+    return {
+        RunState.WAITING: _("Waiting for sites"),
+        RunState.RUNNING: _("Starting"),
+        RunState.PAUSED: _("Paused before the first round"),
+        RunState.FINISHED: _("Finished without a round"),
+        RunState.STOPPED: _("Stopped before the first round"),
+        RunState.FAILED: _("Failed before the first round"),
+    }[state]
+
+
+def site_state_text(row: SiteRoundRow) -> str:
+    """Say where a site is in a round, and why if it came to a bad end."""
+    word = {
+        SiteRoundState.TRAINING: _("training"),
+        SiteRoundState.TRAINED: _("trained"),
+        SiteRoundState.EVALUATING: _("evaluating"),
+        SiteRoundState.DONE: _("done"),
+        SiteRoundState.FAILED: _("failed"),
+        SiteRoundState.LATE: _("no answer"),
+        SiteRoundState.STOPPED: _("stopped"),
+    }[row.state]
+    return f"{word}: {row.reason}" if row.reason else word
+
+
+def run_state_text(state: RunState) -> str:
+    """Return the word for where a run is."""
+    return {
+        RunState.WAITING: _("waiting for sites"),
+        RunState.RUNNING: _("running"),
+        RunState.PAUSED: _("paused"),
+        RunState.FINISHED: _("finished"),
+        RunState.STOPPED: _("stopped"),
+        RunState.FAILED: _("failed"),
+    }[state]
+
+
+def progress_of(rows: RunRows) -> float:
+    """Return the share of its rounds that a run has had, 0 to 1."""
+    num_ended = sum(row.ended_at is not None for row in rows.rounds)
+    return min(num_ended / rows.run.num_rounds, 1.0) if rows.run.num_rounds else 0.0
+
+
+def expected_end(rows: RunRows) -> tuple[datetime, datetime] | None:
+    """Estimate between which times a running run will end; None before its first round has.
+
+    The rounds to come are taken to last as long as the shortest and the longest of the last five. A round
+    that has lasted longer than those already ends now at the earliest, which the browser knows.
+    """
     ended = [row for row in rows.rounds if row.ended_at]
     if rows.run.state is not RunState.RUNNING or not ended:
         return None
     last = rows.rounds[-1]
     num_left = rows.run.num_rounds - last.round_no + (last.ended_at is None)
-    typical = median((_end_of(row) - row.started_at).total_seconds() for row in ended[-ROUNDS_TIMED:])
+    seconds = [seconds_of(row) or 0.0 for row in ended[-ROUNDS_TIMED:]]
     beginning = last.ended_at or last.started_at
-    return datetime.fromtimestamp(beginning.timestamp() + num_left * typical, tz=beginning.tzinfo)
+    shortest, longest = (
+        beginning + timedelta(seconds=num_left * each) for each in (min(seconds), max(seconds))
+    )
+    return shortest, longest
 
 
-def _end_of(row: RoundRow) -> datetime:
-    return row.ended_at or row.started_at
+def typical_round_s(rows: RunRows) -> float | None:
+    """Return the median time of the last five finished rounds."""
+    found = [seconds for row in rows.rounds if (seconds := seconds_of(row)) is not None]
+    return median(found[-ROUNDS_TIMED:]) if found else None
 
 
-def last_finished_round(rows: RunRows) -> int | None:
-    """Return the number of the newest round that is over."""
-    return max((row.round_no for row in rows.rounds if row.ended_at), default=None)
+def seconds_of(row: RoundRow) -> float | None:
+    """Return how long a round took; None if it is not over."""
+    return (row.ended_at - row.started_at).total_seconds() if row.ended_at else None
+
+
+def federation_metrics(rows: RunRows, round_no: int | None) -> dict[Metric, MetricRow]:
+    """Return the rows of the federation as a whole in one round."""
+    return metrics_of(rows.metrics, FEDERATION, round_no)
+
+
+def metrics_of(metrics: Iterable[MetricRow], site: str, round_no: int | None) -> dict[Metric, MetricRow]:
+    """Return the rows of one site in one round."""
+    return {row.metric: row for row in metrics if row.site == site and row.round_no == round_no}
 
 
 def key_figures(rows: RunRows) -> tuple[KeyFigure, ...]:
     """Return the federation's numbers of the last finished round, with the change from the one before."""
     if not rows.rounds:
         return ()
-    round_no = last_finished_round(rows)
+    round_no = rows.last_finished_round
     now = federation_metrics(rows, round_no)
     before = federation_metrics(rows, round_no - 1 if round_no else None)
-    of_round = f"round {round_no}" if round_no else "no round finished yet"
+    of_round = _("round {round_no}").format(round_no=round_no) if round_no else _("no round finished yet")
     figures = [
-        _figure(label, metric, now, before, of_round, is_less_better=metric is Metric.VALIDATION_LOSS)
-        for metric, label in _KEY_METRICS.items()
+        _figure(rows, label, metric, now, before, of_round) for metric, label in _key_metrics().items()
     ]
     trained = now.get(Metric.TRAIN_LOSS)
     examples = count_text(trained.num_examples if trained else None)
-    return (*figures, KeyFigure("Training examples", examples, of_round, change="", tone="calm"))
+    return (*figures, KeyFigure(_("Training examples"), examples, of_round))
 
 
-_KEY_METRICS = {
-    Metric.AUC: "Pooled AUC",
-    Metric.CPM: "CPM",
-    Metric.VALIDATION_LOSS: "Validation loss",
-}
-
-
-def federation_metrics(rows: RunRows, round_no: int | None) -> dict[Metric, MetricRow]:
-    """Return the rows of the federation as a whole in one round."""
-    return {row.metric: row for row in rows.metrics if row.site == FEDERATION and row.round_no == round_no}
+def _key_metrics() -> dict[Metric, str]:
+    return {
+        Metric.AUC: _("Pooled AUC"),
+        Metric.CPM: _("CPM"),
+        Metric.VALIDATION_LOSS: _("Validation loss"),
+    }
 
 
 def _figure(
+    rows: RunRows,
     label: str,
     metric: Metric,
     now: Mapping[Metric, MetricRow],
     before: Mapping[Metric, MetricRow],
     of_round: str,
-    *,
-    is_less_better: bool,
 ) -> KeyFigure:
     value = now[metric].value if metric in now else None
-    of_round += _interval_text(now.get(metric))
     earlier = before[metric].value if metric in before else None
-    if value is None or earlier is None:
-        return KeyFigure(label, number_text(value), of_round, change="", tone="calm")
-    change = round(value - earlier, 3)
-    tone = "calm" if change == 0 else "good" if (change < 0) == is_less_better else "bad"
-    return KeyFigure(label, number_text(value), of_round, change=_signed(change), tone=tone)
-
-
-def _interval_text(row: MetricRow | None) -> str:
-    """Say how sure a number is, if that is known; it is of the last round alone."""
-    if row is None or row.interval_low is None or row.interval_high is None:
-        return ""
-    return f", 95 % interval {row.interval_low:.3f} to {row.interval_high:.3f}"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-
-
-def site_lines(rows: RunRows) -> tuple[SiteLine, ...]:
-    """Return what each site did in the newest round, by name."""
-    if not rows.rounds:
-        return ()
-    current = rows.rounds[-1].round_no
-    values = {(row.site, row.metric): row.value for row in rows.metrics if row.round_no == current}
-    lines = [_site_line(row, values) for row in rows.site_rounds if row.round_no == current]
-    return tuple(sorted(lines, key=lambda line: line.site))
-
-
-def _site_line(row: SiteRoundRow, values: Mapping[tuple[str, Metric], float | None]) -> SiteLine:
-    busy_s = [seconds for seconds in (row.train_s, row.evaluate_s) if seconds is not None]
-    return SiteLine(
-        site=row.site,
-        state=f"{row.state}: {row.reason}" if row.reason else str(row.state),
-        tone=_SITE_TONES.get(row.state, "busy"),
-        seconds=number_text(sum(busy_s) if busy_s else None, digits=1),
-        examples=count_text(row.num_examples),
-        auc=number_text(values.get((row.site, Metric.AUC))),
-        cpm=number_text(values.get((row.site, Metric.CPM))),
+    change = None if value is None or earlier is None else round(value - earlier, 3)
+    is_better = (change or 0) < 0 if metric is Metric.VALIDATION_LOSS else (change or 0) > 0
+    return KeyFigure(
+        label,
+        number_text(value),
+        ", ".join(filter(None, (of_round, _n_text(now.get(metric)), interval_text(now.get(metric))))),
+        change="" if change is None else signed_text(change),
+        tone="calm" if not change else "good" if is_better else "bad",
+        trend=_trend_of(rows, metric),
     )
 
 
-_SITE_TONES = {
-    SiteRoundState.DONE: "good",
-    SiteRoundState.FAILED: "bad",
-    SiteRoundState.LATE: "bad",
-}
+def _n_text(row: MetricRow | None) -> str:
+    """Say of how many candidates or nodules a score is."""
+    if row is None or row.num_examples is None:
+        return ""
+    text = _("{number} nodules") if row.metric is Metric.CPM else _("{number} candidates")
+    return text.format(number=count_text(row.num_examples))
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _trend_of(rows: RunRows, metric: Metric) -> tuple[float | None, ...]:
+    found = [row.value for row in rows.metrics if row.site == FEDERATION and row.metric is metric]
+    return tuple(found[-ROUNDS_OF_TREND:])

@@ -1,5 +1,8 @@
 """How numbers are written: one that is not known is a dash, never zero."""
 
+from fl_monitor.language import gettext as _
+from fl_store.rows import Metric, MetricRow
+
 DASH = "–"  # noqa: RUF001 - an en dash is meant
 
 
@@ -11,3 +14,27 @@ def number_text(value: float | None, *, digits: int = 3) -> str:
 def count_text(value: int | None) -> str:
     """Write a count with thin spaces between thousands, or a dash if there is none."""
     return DASH if value is None else f"{value:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def interval_text(row: MetricRow | None) -> str:
+    """Say how sure a number is, if that is known; it is of the last round alone."""
+    if row is None or row.interval_low is None or row.interval_high is None:
+        return ""
+    return _("95 % interval {low} to {high}").format(
+        low=number_text(row.interval_low), high=number_text(row.interval_high)
+    )
+
+
+def rate_of(metric: Metric) -> float:
+    """Return the false positives per scan at which a sensitivity was taken."""
+    return float(metric.removeprefix("sensitivity_at_"))
+
+
+def signed_text(value: float) -> str:
+    """Write a change with its sign."""
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def size_text(num_bytes: int) -> str:
+    """Write a size in MB, or in kB below one."""
+    return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:.0f} kB"

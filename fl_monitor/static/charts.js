@@ -1,4 +1,4 @@
-// Draws charts with Plotly in the colours of the page around them. Used by the Live page and the report.
+// Draws one chart with Plotly in the colours of the page around it. Used by the board and the report.
 
 const FEDERATION = '*';
 
@@ -6,7 +6,7 @@ function plotlyOptions() {
   return {
     displaylogo: false,
     displayModeBar: isTouch() ? false : 'hover',
-    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d'],
+    modeBarButtonsToRemove: ['select2d', 'lasso2d', 'autoScale2d', 'toImage'],
     responsive: true,
     showSendToCloud: false, // plotly.js would send the data to its maker's server
     plotlyServerURL: '',
@@ -40,7 +40,7 @@ function isDark(color) {
 }
 
 function themedTrace(trace, theme, hidden) {
-  const site = trace.meta.site;
+  const site = trace.meta?.site;
   const shown = { ...trace, visible: !hidden.has(site) };
   if (site !== FEDERATION) return shown;
   return { ...shown, line: { ...trace.line, color: theme.ink }, marker: { ...trace.marker, color: theme.ink } };
@@ -69,77 +69,85 @@ function isTouch() {
   return matchMedia('(pointer: coarse)').matches;
 }
 
-function makeCharts(grid, legend) {
-  const drawn = new Map();
-  const hidden = new Set();
-  let charts = [];
-  let colors = {};
+function makeChart(board) {
+  const note = element('p', 'fl-note');
+  const plot = element('div', 'fl-plot');
+  const empty = element('p', 'fl-note');
+  const slider = makeSlider(board.words, draw);
+  const save = element('button', 'fl-action', 'PNG');
+  let chart = null;
+
+  plot.setAttribute('role', 'img');
+  save.type = 'button';
+  save.onclick = savePicture;
+
+  function shownFrame() {
+    return chart.frames[slider.position(chart.frames.length)];
+  }
 
   function draw() {
-    const theme = readTheme(grid);
-    for (const name of [...drawn.keys()]) {
-      if (!charts.some((chart) => chart.name === name)) removeCard(name);
-    }
-    for (const chart of charts) {
-      const { plot, note } = drawn.get(chart.name) ?? addCard(chart);
-      note.textContent = chart.note;
-      plot.setAttribute('aria-label', chart.alt);
-      const data = chart.figure.data.map((trace) => themedTrace(trace, theme, hidden));
-      Plotly.react(plot, data, themedLayout(chart.figure.layout, theme), plotlyOptions());
-    }
+    const theme = readTheme(plot);
+    const frame = shownFrame();
+    plot.setAttribute('aria-label', frame?.alt ?? chart.alt);
+    slider.show(chart.frames, frame);
+    const data = (frame?.data ?? chart.figure.data).map((trace) => themedTrace(trace, theme, board.hidden));
+    plot.style.height = chart.figure.layout.height ? `${chart.figure.layout.height}px` : '';
+    Plotly.react(plot, data, themedLayout(chart.figure.layout, theme), plotlyOptions());
   }
 
-  function addCard(chart) {
-    const note = element('p', 'fl-note');
-    const plot = element('div', 'fl-plot');
-    plot.setAttribute('role', 'img');
-    const card = element('section', 'fl-card fl-chart', element('h3', '', chart.title), note, plot);
-    card.dataset.chart = chart.name;
-    grid.append(card);
-    const parts = { plot, note, card };
-    drawn.set(chart.name, parts);
-    return parts;
-  }
-
-  function removeCard(name) {
-    Plotly.purge(drawn.get(name).plot);
-    drawn.get(name).card.remove();
-    drawn.delete(name);
-  }
-
-  function drawLegend() {
-    const entries = [[FEDERATION, readTheme(grid).ink], ...Object.entries(colors)];
-    legend.replaceChildren(...entries.map(([site, color]) => legendButton(site, color)));
-    legend.hidden = charts.length === 0;
-  }
-
-  function legendButton(site, color) {
-    const swatch = element('span', 'fl-swatch');
-    swatch.style.background = color;
-    const button = element('button', 'fl-legend', swatch, site === FEDERATION ? 'Federation' : site);
-    button.type = 'button';
-    button.setAttribute('aria-pressed', String(!hidden.has(site)));
-    button.onclick = () => {
-      if (!hidden.delete(site)) hidden.add(site);
-      button.setAttribute('aria-pressed', String(!hidden.has(site)));
-      draw();
-    };
-    return button;
+  function savePicture() {
+    const theme = readTheme(plot);
+    const layout = { ...plot.layout, paper_bgcolor: theme.paper, plot_bgcolor: theme.paper, title: { text: chart.title }, margin: { l: 60, r: 30, t: 60, b: 60 } };
+    Plotly.downloadImage({ data: plot.data, layout }, { format: 'png', scale: 2, width: 1000, height: 560, filename: `fedluna-${chart.name}` });
   }
 
   return {
-    show(newCharts, newColors) {
-      charts = newCharts;
-      colors = newColors;
-      draw();
-      drawLegend();
+    body: [note, plot, slider.root, empty],
+    head: [save],
+    show(newChart) {
+      chart = newChart;
+      const isEmpty = !chart.figure;
+      note.textContent = chart.note;
+      empty.textContent = isEmpty ? chart.empty : '';
+      plot.hidden = save.hidden = isEmpty;
+      if (isEmpty) slider.root.hidden = true;
+      else draw();
+      save.setAttribute('aria-label', `${board.words.save_picture}: ${chart.title}`);
     },
     restyle() {
-      draw();
-      drawLegend();
+      if (chart?.figure) draw();
     },
     remove() {
-      [...drawn.keys()].forEach(removeCard);
+      Plotly.purge(plot);
+    },
+  };
+}
+
+// A slider through the frames of a chart; it stays with the newest until somebody moves it.
+function makeSlider(words, draw) {
+  const range = element('input', 'fl-range');
+  const label = element('output', 'fl-note');
+  const root = element('div', 'fl-slider', range, label);
+  let chosen = null;
+
+  range.type = 'range';
+  range.min = '0';
+  range.setAttribute('aria-label', words.choose_round);
+  range.oninput = () => {
+    chosen = range.value === range.max ? null : Number(range.value);
+    draw();
+  };
+
+  return {
+    root,
+    position: (numFrames) => Math.min(chosen ?? Infinity, numFrames - 1),
+    show(frames, frame) {
+      root.hidden = frames.length < 2;
+      if (root.hidden) return;
+      range.max = String(frames.length - 1);
+      range.value = String(frames.indexOf(frame));
+      label.textContent = frame.label;
+      range.setAttribute('aria-valuetext', frame.label);
     },
   };
 }

@@ -1,0 +1,58 @@
+"""The pages' contents, one file each: pure functions from rows to blocks. ``VIEWS`` names them all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fl_monitor.blocks import Page
+from fl_monitor.views import activity, admin, live, models, quality, rounds, runs, sites
+from fl_monitor.views.seen import Seen
+from fl_store.rows import (
+    CheckpointRow,
+    ComparisonRow,
+    DataCardRow,
+    DataShiftRow,
+    EventRow,
+    LoginAttemptRow,
+    Role,
+    RunRequestRow,
+    RunRow,
+    SessionRow,
+    SiteAccessRow,
+    SiteRow,
+    UploadRow,
+    UserRow,
+)
+
+EVERYBODY = frozenset(Role)
+COORDINATOR = frozenset({Role.SERVER})
+
+
+@dataclass(frozen=True)
+class View:
+    """A page's content, the tables it needs beside the newest run, and who may see it.
+
+    What is ``is_personal`` says different things to two users of one role.
+    """
+
+    make: Callable[[Seen], Page]
+    needs: frozenset[type[Any]] = frozenset()
+    roles: frozenset[Role] = EVERYBODY
+    is_personal: bool = False
+
+
+VIEWS: dict[str, View] = {
+    "live": View(live.make),
+    "sites": View(sites.make, frozenset({SiteRow, SiteAccessRow, DataCardRow, ComparisonRow})),
+    "rounds": View(rounds.make),
+    "quality": View(quality.make, frozenset({DataShiftRow, DataCardRow})),
+    "runs": View(runs.make, frozenset({RunRow, CheckpointRow, RunRequestRow})),
+    "models": View(models.make, frozenset({RunRow, CheckpointRow})),
+    "activity": View(
+        activity.make, frozenset({EventRow, LoginAttemptRow, UploadRow, SessionRow}), is_personal=True
+    ),
+    "admin": View(
+        admin.make, frozenset({UserRow, SessionRow, SiteRow, SiteAccessRow, RunRequestRow}), COORDINATOR
+    ),
+}
+"""By the name that the page has in addresses."""
