@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from fl_monitor.pages.login import NO_USER, WRONG
+from fl_monitor.pages.login import no_user_text, wrong_text
 from fl_monitor.service import service_of
 from fl_store.accounts import add_user
 from fl_store.rows import Role, SessionRow
@@ -29,8 +29,8 @@ def sign_in(page: AppTest, name: str, password: str) -> AppTest:
 
 
 def test_login_page_says_how_to_add_the_first_user(page: AppTest) -> None:
-    assert page.run().info[0].value == NO_USER
-    assert "fl-server users add NAME --role server" in NO_USER
+    assert page.run().info[0].value == no_user_text()
+    assert "fl-server users add NAME --role server" in no_user_text()
 
 
 @pytest.mark.parametrize(("name", "password"), [("anna", "wrong password"), ("nobody", "correct horse")])
@@ -38,7 +38,7 @@ def test_wrong_name_and_wrong_password_get_the_same_sentence(
     page: AppTest, store: SqliteStore, name: str, password: str
 ) -> None:
     add_user(store, "anna", "correct horse", role=Role.ANALYST)
-    assert [error.value for error in sign_in(page, name, password).error] == [WRONG]
+    assert [error.value for error in sign_in(page, name, password).error] == [wrong_text()]
     assert store.get(SessionRow) == []
 
 
@@ -56,7 +56,7 @@ def test_page_without_a_session_shows_the_login_and_nothing_else(page: AppTest, 
     add_user(store, "anna", "correct horse", role=Role.ANALYST)
     page.run()
     assert [field.label for field in page.text_input] == ["User", "Password"]
-    assert [button.label for button in page.button] == ["Sign in"]
+    assert [button.label for button in page.button] == ["Sign in", "中文"]
 
 
 def test_every_page_says_that_it_is_not_for_diagnosis(page: AppTest) -> None:

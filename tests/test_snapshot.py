@@ -8,9 +8,9 @@ import pytest
 from fl_core.errors import StoreError
 from fl_monitor import snapshot as module
 from fl_monitor.auth import Sessions
-from fl_monitor.board import summarize
-from fl_monitor.report import read_run
+from fl_monitor.library import read_run
 from fl_monitor.snapshot import Poller, SnapshotReader
+from fl_monitor.views.live import is_online
 from fl_store.base import Store
 from fl_store.rows import (
     EventRow,
@@ -81,18 +81,18 @@ def test_late_row_of_an_old_round_shows_after_as_many_reads_as_rounds(
     assert late in [row for _ in range(12) for row in reader.read(utc_now()).run.metrics]
 
 
-def test_read_costs_ten_requests_however_long_the_run(store: SqliteStore, rehearsal: Any) -> None:
+def test_read_costs_eleven_requests_however_long_the_run(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start()
     for round_no in range(1, 31):
         rehearsal.play_round(round_no)
     counted = CountingStore(store)
     reader = SnapshotReader(counted)
     reader.read(utc_now())
-    assert counted.num_gets == 6 + NUM_LOGIN_READS  # the run is new, and read as a whole
+    assert counted.num_gets == 8 + NUM_LOGIN_READS  # the run is new, and read as a whole
     rehearsal.begin_round(31)
     counted.num_gets = 0
     rows = reader.read(utc_now()).run
-    assert counted.num_gets == 10 + NUM_LOGIN_READS
+    assert counted.num_gets == 11 + NUM_LOGIN_READS
     assert rows == read_run(store, "run-1")
 
 
@@ -135,11 +135,11 @@ def test_who_is_online_does_not_depend_on_equal_clocks(
         reader.read(now + timedelta(seconds=second))
 
     def online(second: int) -> list[str]:
-        board = summarize(reader.read(now + timedelta(seconds=second)))
-        return [person.name for person in board.people if person.is_online]
+        seen = reader.read(now + timedelta(seconds=second))
+        return sorted(row.name for row in seen.presence if is_online(row, seen))
 
-    assert online(7) == ["Coordinator", "east", "north"]
-    assert online(12) == ["Coordinator", "east"]
+    assert online(7) == ["east", "north", "server"]
+    assert online(12) == ["east", "server"]
     assert online(20) == []
 
 

@@ -5,10 +5,12 @@ import pytest
 
 from fl_monitor.snapshot import RunRows
 from fl_monitor.summary import (
-    describe_run,
     expected_end,
     key_figures,
-    site_lines,
+    progress_of,
+    run_state_text,
+    site_state_text,
+    state_words,
 )
 from fl_monitor.wording import DASH
 from fl_store.rows import (
@@ -48,36 +50,34 @@ def metric(round_no: int, site: str, name: Metric, value: float | None, num_exam
         (RunState.FINISHED, (ended_round(1, 0, 1),), "Finished after 1 round"),
         (RunState.STOPPED, (RoundRow("run-1", 3, NOON),), "Stopped in round 3 of 4"),
         (RunState.STOPPED, (), "Stopped before the first round"),
+        (RunState.PAUSED, (ended_round(1, 0, 1),), "Paused after round 1 of 4"),
+        (RunState.PAUSED, (), "Paused before the first round"),
         (RunState.FAILED, (RoundRow("run-1", 2, NOON),), "Failed in round 2 of 4"),
         (RunState.FAILED, (), "Failed before the first round"),
     ],
 )
 def test_state_in_words(state: RunState, rounds: tuple[RoundRow, ...], words: str) -> None:
-    assert describe_run(RunRows(replace(RUN, state=state), rounds)).words == words
-
-
-def test_failed_run_tells_its_reason() -> None:
-    run = replace(RUN, state=RunState.FAILED, reason="No site answered in time.")
-    assert describe_run(RunRows(run)).reason == "No site answered in time."
+    assert state_words(RunRows(replace(RUN, state=state), rounds)) == words
 
 
 def test_progress_is_the_share_of_finished_rounds() -> None:
     rows = RunRows(RUN, (ended_round(1, 0, 10), RoundRow("run-1", 2, at(10))))
-    assert describe_run(rows).progress == 0.25
+    assert progress_of(rows) == 0.25
 
 
-def test_end_is_expected_from_the_median_round() -> None:
+def test_end_is_expected_between_the_shortest_and_the_longest_round() -> None:
     rounds = (
         ended_round(1, 0, 60),
         ended_round(2, 60, 70),
-        ended_round(3, 70, 80),
-        RoundRow("run-1", 4, at(80)),
+        RoundRow("run-1", 3, at(70)),
     )
-    assert expected_end(RunRows(RUN, rounds)) == at(80 + 10)
+    assert expected_end(RunRows(RUN, rounds)) == (at(70 + 2 * 10), at(70 + 2 * 60))
 
 
-def test_end_is_expected_between_two_rounds_too() -> None:
-    assert expected_end(RunRows(RUN, (ended_round(1, 0, 10), ended_round(2, 10, 20)))) == at(20 + 2 * 10)
+def test_end_is_told_from_the_last_five_rounds() -> None:
+    run = replace(RUN, num_rounds=7)
+    rounds = (ended_round(1, 0, 60), *(ended_round(n, 50 + 10 * n, 60 + 10 * n) for n in range(2, 7)))
+    assert expected_end(RunRows(run, rounds)) == (at(120 + 10), at(120 + 10))
 
 
 def test_no_end_is_expected_before_the_first_round_is_over_or_after_the_last() -> None:
@@ -87,16 +87,24 @@ def test_no_end_is_expected_before_the_first_round_is_over_or_after_the_last() -
 
 def test_key_figures_are_of_the_last_finished_round() -> None:
     rounds = (ended_round(1, 0, 10), ended_round(2, 10, 20), RoundRow("run-1", 3, at(20)))
-    metrics = tuple(metric(n, FEDERATION, Metric.AUC, 0.5 + n / 10) for n in (1, 2, 3))
+    metrics = tuple(metric(n, FEDERATION, Metric.AUC, 0.5 + n / 10, 7) for n in (1, 2, 3))
     auc = key_figures(RunRows(RUN, rounds, metrics=metrics))[0]
-    assert (auc.label, auc.value, auc.of_round, auc.change) == ("Pooled AUC", "0.700", "round 2", "+0.100")
+    assert (auc.label, auc.value, auc.of_what, auc.change) == (
+        "Pooled AUC",
+        "0.700",
+        "round 2, 7 candidates",
+        "+0.100",
+    )
     assert auc.tone == "good"
 
 
 def test_figure_says_how_sure_it_is_where_that_is_known() -> None:
-    cpm = replace(metric(1, FEDERATION, Metric.CPM, 0.7), interval_low=0.61, interval_high=0.785)
+    cpm = replace(metric(1, FEDERATION, Metric.CPM, 0.7, 12), interval_low=0.61, interval_high=0.785)
     figures = key_figures(RunRows(RUN, (ended_round(1, 0, 10),), metrics=(cpm,)))
-    assert [figure.of_round for figure in figures[:2]] == ["round 1", "round 1, 95 % interval 0.610 to 0.785"]
+    assert [figure.of_what for figure in figures[:2]] == [
+        "round 1",
+        "round 1, 12 nodules, 95 % interval 0.610 to 0.785",
+    ]
 
 
 def test_falling_loss_is_good_and_falling_cpm_is_bad() -> None:
@@ -124,19 +132,22 @@ def test_examples_are_those_the_federation_trained_on() -> None:
     assert figures[3].value == "12\N{NARROW NO-BREAK SPACE}345"
 
 
-def test_site_lines_are_of_the_current_round_by_name() -> None:
-    done = SiteRoundRow(
-        "run-1", 1, "b", SiteRoundState.DONE, NOON, train_s=2.0, evaluate_s=0.5, num_examples=7
-    )
-    busy = SiteRoundRow("run-1", 1, "a", SiteRoundState.TRAINING, NOON)
-    old = replace(done, round_no=0)
-    rows = RunRows(RUN, (RoundRow("run-1", 1, NOON),), (done, busy, old), (metric(1, "b", Metric.AUC, 0.75),))
-    first, second = site_lines(rows)
-    assert (first.site, first.state, first.seconds, first.auc) == ("a", "training", DASH, DASH)
-    assert (second.site, second.seconds, second.examples, second.auc) == ("b", "2.5", "7", "0.750")
+def test_trend_is_every_round_so_far() -> None:
+    metrics = tuple(metric(n, FEDERATION, Metric.AUC, value) for n, value in ((1, 0.5), (2, None), (3, 0.75)))
+    rounds = (ended_round(1, 0, 1), ended_round(2, 1, 2), ended_round(3, 2, 3))
+    assert key_figures(RunRows(RUN, rounds, metrics=metrics))[0].trend == (0.5, None, 0.75)
 
 
 def test_failed_site_tells_why() -> None:
     failed = SiteRoundRow("run-1", 1, "a", SiteRoundState.FAILED, NOON, reason="out of memory")
-    (line,) = site_lines(RunRows(RUN, (RoundRow("run-1", 1, NOON),), (failed,)))
-    assert (line.state, line.tone) == ("failed: out of memory", "bad")
+    assert site_state_text(failed) == "failed: out of memory"
+
+
+@pytest.mark.parametrize("state", SiteRoundState)
+def test_every_state_of_a_site_has_a_word(state: SiteRoundState) -> None:
+    assert site_state_text(SiteRoundRow("run-1", 1, "a", state, NOON)) == str(state)
+
+
+@pytest.mark.parametrize("state", RunState)
+def test_every_state_of_a_run_has_a_word(state: RunState) -> None:
+    assert run_state_text(state) == str(state)

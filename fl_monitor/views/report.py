@@ -48,7 +48,7 @@ def list_blocks(rows: ReportRows) -> list[Block]:
             *make_progress_charts(run, ranks),
             froc_by_round(run, ranks),
         ]
-    return [*blocks, rounds_table(run), _sites_table(rows, ranks), _models_table(rows), settings_table(run)]
+    return [*blocks, rounds_table(run), _sites_table(rows), _models_table(rows), settings_table(run)]
 
 
 def rounds_table(rows: RunRows) -> Table:
@@ -89,7 +89,7 @@ def value_text(found: Mapping[Metric, MetricRow], metric: Metric) -> str:
     return number_text(found[metric].value if metric in found else None)
 
 
-def _sites_table(rows: ReportRows, ranks: Mapping[str, int]) -> Table:
+def _sites_table(rows: ReportRows) -> Table:
     titles = (
         _("Training scans"),
         _("Validation scans"),
@@ -106,7 +106,7 @@ def _sites_table(rows: ReportRows, ranks: Mapping[str, int]) -> Table:
         "sites",
         _("Sites"),
         columns=(Column(_("Site")), *(Column(title, is_number=True) for title in titles)),
-        lines=tuple(_site_line(site, rows.run, known.get(site)) for site in ranks if site in taking_part),
+        lines=tuple(_site_line(site, rows.run, known.get(site)) for site in sorted(taking_part)),
         empty=_("No site has taken part."),
     )
 

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from fl_monitor.figures import PALETTE, Chart, chart_data, make_charts, site_colors
+from fl_monitor.blocks import Chart, to_plain
+from fl_monitor.figures.froc import froc_chart
+from fl_monitor.figures.progress import make_progress_charts
+from fl_monitor.figures.style import PALETTE, PEER_COLOR, site_colors
 from fl_monitor.snapshot import RunRows, SnapshotReader
 from fl_store.rows import FEDERATION, Metric, MetricRow, utc_now
 from fl_store.sqlite import SqliteStore
@@ -24,7 +27,8 @@ def rows(store: SqliteStore, rehearsal: Any) -> RunRows:
 
 
 def charts(rows: RunRows) -> dict[str, Chart]:
-    return {chart.name: chart for chart in make_charts(rows, RANKS)}
+    drawn = [*make_progress_charts(rows, RANKS), froc_chart(rows, RANKS)]
+    return {chart.name: chart for chart in drawn}
 
 
 def traces(chart: Chart) -> dict[str, Any]:
@@ -75,16 +79,17 @@ def test_site_has_one_colour_on_every_chart(rows: RunRows) -> None:
 
 def test_sites_whose_colours_repeat_have_other_markers(rows: RunRows) -> None:
     ranks = {f"site-{i}": i for i in range(24)}
+    rows = replace(rows, metrics=tuple(replace(rows.metrics[0], site=site) for site in ranks))
     looks = {
         (trace.line.color, trace.marker.symbol)
-        for trace in make_charts(rows, ranks)[0].figure.data
-        if trace.meta["site"] != FEDERATION
+        for trace in make_progress_charts(rows, ranks)[0].figure.data
+        if trace.meta["site"] in ranks
     }
     assert len(looks) == 24
 
 
 def test_zoom_is_bound_to_the_run(rows: RunRows) -> None:
-    assert {chart.figure.layout.uirevision for chart in make_charts(rows, RANKS)} == {"run-1"}
+    assert {chart.figure.layout.uirevision for chart in charts(rows).values()} == {"run-1"}
 
 
 def test_loss_shows_training_and_validation(rows: RunRows) -> None:
@@ -134,26 +139,37 @@ def test_bars_of_sites_stand_side_by_side(rows: RunRows) -> None:
     assert offsets[-1] + width == pytest.approx(0.4)
 
 
-def test_froc_is_of_the_last_finished_round(rows: RunRows) -> None:
-    chart = charts(rows)["froc"]
-    line = traces(chart)["Federation"]
-    assert list(line.x) == [0.125, 0.25, 0.5, 1, 2, 4, 8]
-    sensitivity_at_8 = [
-        row.value
-        for row in rows.metrics
-        if (row.site, row.round_no, row.metric) == (FEDERATION, 2, Metric.SENSITIVITY_AT_8)
-    ]
-    assert [line.y[-1]] == sensitivity_at_8
-    assert "round 2" in chart.note
-
-
 def test_run_without_rounds_has_no_charts(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start()
     rows = SnapshotReader(store).read(utc_now()).run
-    assert make_charts(rows, {}) == []
+    assert make_progress_charts(rows, {}) == []
 
 
 def test_chart_data_can_be_written_as_json(rows: RunRows) -> None:
-    (first, *_) = json.loads(json.dumps(chart_data(make_charts(rows, RANKS)), allow_nan=False))
-    assert set(first) == {"name", "title", "note", "alt", "figure"}
+    plain = [to_plain(chart) for chart in make_progress_charts(rows, RANKS)]
+    (first, *_) = json.loads(json.dumps(plain, allow_nan=False))
+    assert (first["kind"], first["name"], first["width"], first["frames"]) == ("chart", "auc", 3, [])
     assert first["figure"]["layout"]["template"] == {}
+
+
+def test_band_reaches_from_the_worst_site_to_the_best(rows: RunRows) -> None:
+    worst, best = charts(rows)["auc"].figure.data[:2]
+    values = [
+        row.value
+        for row in rows.metrics
+        if (row.metric, row.round_no) == (Metric.AUC, 2) and row.site != FEDERATION
+    ]
+    assert (worst.y[1], best.y[1]) == (min(values), max(values))
+    assert (worst.fill, best.fill) == (None, "tonexty")
+
+
+def test_round_with_one_answer_has_no_band(rows: RunRows) -> None:
+    assert list(charts(rows)["auc"].figure.data[0].x) == [1, 2]
+
+
+def test_site_without_a_name_is_grey_and_has_a_number(rows: RunRows) -> None:
+    peers = replace(
+        rows, metrics=tuple(replace(row, site="~1") for row in rows.metrics if row.site == "south")
+    )
+    line = traces(charts(peers)["auc"])["Other site 1"]
+    assert line.line.color == PEER_COLOR

@@ -1,0 +1,59 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fl_monitor.figures.froc import MOST_FRAMES, froc_by_round, froc_chart
+from fl_monitor.snapshot import RunRows, SnapshotReader
+from fl_store.rows import FEDERATION, Metric, utc_now
+from fl_store.sqlite import SqliteStore
+
+RANKS = {"east": 0, "north": 1, "south": 2}
+
+
+@pytest.fixture
+def rows(store: SqliteStore, rehearsal: Any) -> RunRows:
+    """Two rounds that are over and a third in which only east has answered."""
+    rehearsal.start()
+    for round_no in (1, 2):
+        rehearsal.play_round(round_no)
+    rehearsal.begin_round(3)
+    rehearsal.reply(3, "east")
+    return SnapshotReader(store).read(utc_now()).run
+
+
+def sensitivity_at_8(rows: RunRows, round_no: int) -> float:
+    key = (FEDERATION, round_no, Metric.SENSITIVITY_AT_8)
+    return next(row.value for row in rows.metrics if (row.site, row.round_no, row.metric) == key)
+
+
+def test_curve_is_of_the_last_finished_round(rows: RunRows) -> None:
+    chart = froc_chart(rows, RANKS)
+    line = chart.figure.data[-1]
+    assert line.name == "Federation"
+    assert list(line.x) == [0.125, 0.25, 0.5, 1, 2, 4, 8]
+    assert line.y[-1] == sensitivity_at_8(rows, 2)
+    assert "round 2" in chart.note
+
+
+def test_slider_has_a_frame_for_each_finished_round(rows: RunRows) -> None:
+    frames = froc_by_round(rows, RANKS).frames
+    assert [frame.label for frame in frames] == ["Round 1", "Round 2"]
+    assert [frame.data[-1].y[-1] for frame in frames] == [sensitivity_at_8(rows, no) for no in (1, 2)]
+    assert "at 8" in frames[0].alt
+
+
+def test_slider_of_a_long_run_goes_through_the_last_rounds(rows: RunRows) -> None:
+    many = tuple(replace(rows.rounds[0], round_no=no) for no in range(1, 251))
+    frames = froc_by_round(replace(rows, rounds=many, metrics=()), RANKS).frames
+    assert (len(frames), frames[-1].label) == (MOST_FRAMES, "Round 250")
+
+
+def test_interval_is_drawn_around_its_value(rows: RunRows) -> None:
+    sure = tuple(replace(row, value=0.5, interval_low=0.25, interval_high=0.625) for row in rows.metrics)
+    line = froc_chart(replace(rows, metrics=sure), RANKS).figure.data[-1]
+    assert (line.error_y.array[0], line.error_y.arrayminus[0]) == (0.125, 0.25)
+
+
+def test_without_intervals_there_are_no_bars(rows: RunRows) -> None:
+    assert froc_chart(rows, RANKS).figure.data[-1].error_y.array is None
