@@ -4,7 +4,6 @@ Training never waits for a database: rows that cannot be written are held, and t
 """
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +13,7 @@ from fl_core.messages import EvaluateReply, TrainReply
 from fl_server.drift import Drift
 from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
+from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
 from fl_store.base import Store
 from fl_store.rows import (
@@ -22,8 +22,6 @@ from fl_store.rows import (
     DataCardRow,
     EventRow,
     Metric,
-    MetricRow,
-    NotFinite,
     PresenceKind,
     PresenceRow,
     RoundRow,
@@ -35,7 +33,6 @@ from fl_store.rows import (
     SiteRow,
     utc_now,
 )
-from luna16.bootstrap import Interval
 from luna16.counts import Score
 from luna16.data_card import DataCard
 
@@ -52,6 +49,7 @@ class Recorder:
         self._writer = PatientWriter(store)
         self._run = run
         self._round = RoundRow(run.run_id, round_no=0, started_at=run.started_at)
+        self._scores = ScoreRows(run.run_id, round_no=0)
         self._site_rounds: dict[str, SiteRoundRow] = {}
 
     def keep_run_state(self, state: RunState, reason: str | None = None) -> None:
@@ -89,6 +87,7 @@ class Recorder:
         """Write that these sites were sent the model to train, each ``bytes_down`` bytes."""
         now = utc_now()
         self._round = RoundRow(self._run.run_id, round_no, started_at=now)
+        self._scores = ScoreRows(self._run.run_id, round_no)
         self._site_rounds = {
             site: SiteRoundRow(
                 self._run.run_id, round_no, site, SiteRoundState.TRAINING, now, bytes_down=bytes_down
@@ -107,7 +106,7 @@ class Recorder:
             num_examples=reply.num_examples,
             bytes_up=bytes_up,
         )
-        self._put(part, self._metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
+        self._put(part, self._scores.make_metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
 
     def keep_drifts(self, drifts: Mapping[str, Drift]) -> None:
         """Write how far each site's update went, and how far in the direction of all."""
@@ -142,7 +141,7 @@ class Recorder:
             evaluate_s=reply.evaluate_s,
             bytes_up=self._site_rounds[site].bytes_up + bytes_up,
         )
-        self._put(part, *self._list_scores(site, ScoreSheet.pool([reply])))
+        self._put(part, *self._scores.list_scores(site, ScoreSheet.pool([reply])))
 
     def keep_failure(self, site: str, reason: str) -> None:
         """Write that a site's part of the round failed, and why."""
@@ -158,9 +157,9 @@ class Recorder:
     def end_round(self, train_loss: float | None, sheet: ScoreSheet) -> None:
         """Write the federation's numbers and that the round is over."""
         num_trained = sum(row.num_examples or 0 for row in self._site_rounds.values())
-        loss = self._metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
+        loss = self._scores.make_metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
         self._round = replace(self._round, ended_at=utc_now())
-        self._put(loss, *self._list_scores(FEDERATION, sheet), self._round)
+        self._put(loss, *self._scores.list_scores(FEDERATION, sheet), self._round)
         numbers = ", ".join(f"{name} {value:.3f}" for name, value in _key_figures(sheet.score))
         self.keep_event("round_ended", f"Round {self._round.round_no} is over: {numbers or 'no scores'}.")
 
@@ -184,35 +183,6 @@ class Recorder:
         """Change what is known of a site's part of the round, and return it to be written."""
         self._site_rounds[site] = replace(self._site_rounds[site], **changes)
         return self._site_rounds[site]
-
-    def _list_scores(self, site: str, sheet: ScoreSheet) -> list[MetricRow]:
-        return [
-            self._metric(site, scored.metric, scored.value, scored.num_examples, scored.interval)
-            for scored in sheet.list_metrics()
-        ]
-
-    def _metric(
-        self,
-        site: str,
-        metric: Metric,
-        value: float | None,
-        num_examples: int,
-        interval: Interval | None = None,
-    ) -> MetricRow:
-        low, high = interval or (None, None)
-        is_finite = value is None or math.isfinite(value)
-        return MetricRow(
-            self._run.run_id,
-            self._round.round_no,
-            site,
-            metric,
-            value if is_finite else None,
-            num_examples,
-            recorded_at=utc_now(),
-            not_finite=None if is_finite else NotFinite(str(value)),
-            interval_low=low,
-            interval_high=high,
-        )
 
     def _put(self, *rows: Row) -> None:
         self._writer.put(*rows)

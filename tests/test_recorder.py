@@ -16,6 +16,7 @@ from fl_store.rows import (
     FEDERATION,
     SENSITIVITIES,
     CheckpointRow,
+    CurveRow,
     DataCardRow,
     EventRow,
     Metric,
@@ -150,6 +151,17 @@ def test_round_ends_with_the_numbers_of_the_federation(recorder: Recorder, store
     assert written[Metric.AUC] == 1.0
     (loss,) = store.get(MetricRow, site=FEDERATION, metric=Metric.TRAIN_LOSS)
     assert loss.num_examples == 120
+
+
+def test_every_round_has_curves_of_each_site_and_the_federation(
+    recorder: Recorder, store: SqliteStore
+) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
+    recorder.end_round(0.4, ScoreSheet.pool([EVALUATION]))
+    curves = {row.site: row.points for row in store.get(CurveRow, round_no=1)}
+    assert curves.keys() == {"north", FEDERATION}
+    assert curves["north"] == curves[FEDERATION]
 
 
 def test_failure_is_told_with_site_round_and_reason(recorder: Recorder, store: SqliteStore) -> None:
