@@ -149,9 +149,8 @@ class RollCall:
             return  # the site has come back with a new node, which is still to answer
         member.card = data.card
         now = utc_now()
-        self._recorder.keep_site(
-            SiteRow(site, str(node_id), data.num_train_scans, data.num_validation_scans, now, now)
-        )
+        scans = data.num_train_scans, data.num_validation_scans
+        self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))
         self._recorder.keep_data_card(site, data.card)
         self._recorder.keep_event(
             "site_ready",

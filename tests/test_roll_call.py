@@ -63,6 +63,7 @@ def test_site_joins_prepares_and_is_used(
     assert roll_call.site_of(5) == "north"
     (site,) = store.get(SiteRow)
     assert (site.site, site.node_id, site.num_train_scans, site.num_validation_scans) == ("north", "5", 7, 2)
+    assert site.version == "0.1.0"
     assert events(store, "site_ready") == ["Site 'north' is ready: 7 scans to train on, 2 to validate on."]
 
 
