@@ -60,10 +60,14 @@ class PromptGrid(Grid):
 
     def rest(self) -> None:
         """Pass a moment of waiting, with a tick when one is due."""
+        self.tick_when_due()
+        time.sleep(POLL_S)
+
+    def tick_when_due(self) -> None:
+        """Call ``on_tick`` if it is two seconds since; who computes for long calls this meanwhile."""
         if time.monotonic() >= self._next_tick_s:
             self._next_tick_s = time.monotonic() + TICK_S
             self.on_tick()
-        time.sleep(POLL_S)
 
     def set_run(self, run: Run) -> None:
         """Set the run of the wrapped grid."""

@@ -4,12 +4,13 @@ Training never waits for a database: rows that cannot be written are held, and t
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from fl_core.errors import StoreError
 from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.data_shift import PairDistance
 from fl_server.drift import Drift
 from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
@@ -20,6 +21,7 @@ from fl_store.rows import (
     FEDERATION,
     CheckpointRow,
     DataCardRow,
+    DataShiftRow,
     EventRow,
     Metric,
     PresenceKind,
@@ -78,6 +80,16 @@ class Recorder:
     def keep_data_card(self, site: str, card: DataCard) -> None:
         """Write what a site tells of its data."""
         self._put(DataCardRow(site, card.to_json(), received_at=utc_now()))
+
+    def keep_distances(self, site: str, other_site: str, distances: Iterable[PairDistance]) -> None:
+        """Write how far the data of two sites are apart in each histogram."""
+        now = utc_now()
+        self._put(
+            *(
+                DataShiftRow(site, other_site, each.histogram, each.distance, each.by_chance, now)
+                for each in distances
+            )
+        )
 
     def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
         """Write which model files there are."""

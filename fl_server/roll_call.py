@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from itertools import combinations
 
 from flwr.app import Message, RecordDict
 
@@ -10,7 +11,7 @@ from fl_core import messages
 from fl_core.config import TaskSettings, check_site_name
 from fl_core.errors import ConfigError, MessageError, RunFailedError
 from fl_core.messages import JoinReply, PrepareReply
-from fl_server.data_shift import find_shifts
+from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_store.rows import SiteRow, utc_now
@@ -44,13 +45,14 @@ class RollCall:
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
         self._asked: dict[str, int] = {}
-        self._compared: set[str] = set()
+        self._compared: dict[str, DataCard] = {}
         self._warned: set[tuple[str, str]] = set()
 
     def wait_for(self, num_sites: int, timeout_s: float) -> None:
         """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``.
 
-        Then a site whose data differ much from the others' is named, once for each thing that differs.
+        Then a site whose data differ much from the others' is named, once for each thing that differs, and
+        how far each two are apart is kept.
         """
         give_up_at = time.monotonic() + timeout_s
         self.call()
@@ -97,15 +99,21 @@ class RollCall:
         return sorted(self._names[node_id] for node_id in self._grid.get_node_ids())
 
     def _compare(self, sites: list[str]) -> None:
-        if self._compared.issuperset(sites):
-            return
-        self._compared.update(sites)
+        """Say what differs much, and keep how far any two are apart, if a card is new."""
         cards = {site: card for site in sites if (card := self._members[site].card)}
+        is_new = {site: self._compared.get(site) != card for site, card in cards.items()}
+        if not any(is_new.values()):
+            return
+        self._compared |= cards
         for shift in find_shifts(cards):
             what = (shift.site, shift.histogram)
             if what not in self._warned:
                 self._warned.add(what)
                 self._recorder.keep_event("site_differs", shift.describe(), shift.site, level=logging.WARNING)
+        for one, other in combinations(sorted(cards), 2):
+            if is_new[one] or is_new[other]:
+                self._recorder.keep_distances(one, other, find_distances(cards[one], cards[other]))
+                self._grid.tick_when_due()  # many sites take a while
 
     def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
         self._met.add(node_id)

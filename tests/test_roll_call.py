@@ -11,10 +11,10 @@ from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
-from fl_store.rows import DataCardRow, EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
+from fl_store.rows import DataCardRow, DataShiftRow, EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
 from fl_store.sqlite import SqliteStore
 from luna16.config import DataConfig
-from luna16.data_card import ScanFacts, make_data_card
+from luna16.data_card import BINS, ScanFacts, make_data_card
 from tests.fake_grid import FakeGrid, FakeSite
 
 SETTINGS = TaskSettings(data=DataConfig(patch_size_vox=24))
@@ -269,3 +269,35 @@ def test_site_that_joins_later_is_compared_and_no_site_is_told_twice(
     roll_call.wait_for(3, timeout_s=20)
     assert first == ["east"]  # of two, none is the odd one
     assert [event.site for event in store.get(EventRow, kind="site_differs")] == ["east", "north"]
+
+
+def shifts(store: SqliteStore) -> dict[tuple[str, str], DataShiftRow]:
+    return {(row.site, row.other_site): row for row in store.get(DataShiftRow, histogram="vendor")}
+
+
+def test_how_far_each_two_sites_are_apart_is_kept(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    cards = {"south": GE, "east": GE, "north": SIEMENS, "west": make_data_card([])}
+    flower.nodes = {5 + i: FakeSite(name, card=card) for i, (name, card) in enumerate(cards.items())}
+    roll_call.wait_for(4, timeout_s=20)
+    distances = {pair: row.distance for pair, row in shifts(store).items()}
+    told = {("east", "north"): 1.0, ("east", "south"): 0.0, ("north", "south"): 1.0}
+    assert distances == told | dict.fromkeys([("east", "west"), ("north", "west"), ("south", "west")])
+    assert 0 < (shifts(store)["east", "north"].by_chance or 0) < 1
+    assert len(store.get(DataShiftRow)) == 6 * len(BINS)
+
+
+def test_only_pairs_of_a_site_with_a_new_card_are_compared_anew(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("east", card=GE), 6: FakeSite("north", card=GE)}
+    roll_call.wait_for(2, timeout_s=20)
+    flower.nodes[7] = FakeSite("south", card=GE)
+    roll_call.wait_for(3, timeout_s=20)
+    first = shifts(store)
+    flower.nodes[8] = FakeSite("south", card=SIEMENS)  # it is back, with other data
+    call_all(roll_call)
+    roll_call.wait_for(3, timeout_s=20)
+    assert shifts(store)["east", "north"] == first["east", "north"]
+    assert (first["east", "south"].distance, shifts(store)["east", "south"].distance) == (0, 1)
