@@ -6,6 +6,7 @@ Training never waits for a database: rows that cannot be written are held, and t
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from fl_core.errors import StoreError
@@ -16,6 +17,7 @@ from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
 from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
+from fl_server.site_clock import Exchange, SiteClocks
 from fl_store.base import Store
 from fl_store.rows import (
     FEDERATION,
@@ -53,6 +55,7 @@ class Recorder:
         self._round = RoundRow(run.run_id, round_no=0, started_at=run.started_at)
         self._scores = ScoreRows(run.run_id, round_no=0)
         self._site_rounds: dict[str, SiteRoundRow] = {}
+        self._clocks = SiteClocks()
 
     def keep_run_state(self, state: RunState, reason: str | None = None) -> None:
         """Write where the run is, and why when it came to a bad end."""
@@ -76,6 +79,10 @@ class Recorder:
     def keep_site(self, site: SiteRow) -> None:
         """Write a site that takes part from now on; the store keeps the time of its first visit."""
         self._put(site)
+
+    def start_clock(self, site: str, exchange: Exchange) -> None:
+        """Learn how far off the clock of a site is that has connected."""
+        self._clocks.start(site, exchange)
 
     def keep_data_card(self, site: str, card: DataCard) -> None:
         """Write what a site tells of its data."""
@@ -110,10 +117,12 @@ class Recorder:
 
     def keep_trained(self, site: str, reply: TrainReply, bytes_up: int) -> None:
         """Write that a site's update has come."""
+        now = utc_now()
         part = self._change_part(
             site,
             state=SiteRoundState.TRAINED,
-            train_received_at=utc_now(),
+            train_received_at=now,
+            train_began_at=self._find_begin(site, self._site_rounds[site].train_sent_at, reply, now),
             train_s=reply.train_s,
             num_examples=reply.num_examples,
             bytes_up=bytes_up,
@@ -146,12 +155,14 @@ class Recorder:
 
     def keep_evaluated(self, site: str, reply: EvaluateReply, bytes_up: int) -> None:
         """Write that a site's counts have come, and the score they give for that site alone."""
+        now, before = utc_now(), self._site_rounds[site]
         part = self._change_part(
             site,
             state=SiteRoundState.DONE,
-            evaluate_received_at=utc_now(),
+            evaluate_received_at=now,
+            evaluate_began_at=self._find_begin(site, before.evaluate_sent_at, reply, now),
             evaluate_s=reply.evaluate_s,
-            bytes_up=self._site_rounds[site].bytes_up + bytes_up,
+            bytes_up=before.bytes_up + bytes_up,
         )
         self._put(part, *self._scores.list_scores(site, ScoreSheet.pool([reply])))
 
@@ -190,6 +201,16 @@ class Recorder:
     def site_round_states(self) -> dict[str, str]:
         """Return where each site of the current round is, in words."""
         return {site: str(row.state) for site, row in self._site_rounds.items()}
+
+    def _find_begin(
+        self, site: str, sent_at: datetime | None, reply: TrainReply | EvaluateReply, received_at: datetime
+    ) -> datetime | None:
+        """Return when a site began its work, in our time; None if it was sent none."""
+        if sent_at is None:
+            return None
+        work_s = reply.train_s if isinstance(reply, TrainReply) else reply.evaluate_s
+        exchange = Exchange(sent_at.timestamp(), reply.began_at_s, received_at.timestamp(), work_s)
+        return self._clocks.find_begin(site, exchange)
 
     def _change_part(self, site: str, **changes: Any) -> SiteRoundRow:
         """Change what is known of a site's part of the round, and return it to be written."""

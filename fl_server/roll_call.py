@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import combinations
 
 from flwr.app import Message, RecordDict
@@ -14,6 +15,7 @@ from fl_core.messages import JoinReply, PrepareReply
 from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
+from fl_server.site_clock import Exchange
 from fl_store.rows import SiteRow, utc_now
 from luna16.data_card import DataCard
 
@@ -44,7 +46,7 @@ class RollCall:
         self._members: dict[str, Member] = {}
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
-        self._asked: dict[str, int] = {}
+        self._asked: dict[str, tuple[int, datetime]] = {}
         self._compared: dict[str, DataCard] = {}
         self._warned: set[tuple[str, str]] = set()
 
@@ -73,7 +75,7 @@ class RollCall:
         for node_id in online - self._met:
             self._ask(node_id, messages.JOIN, RecordDict())
         for reply in self._grid.pull_messages(list(self._asked)) if self._asked else ():
-            self._take_in(self._asked.pop(reply.metadata.reply_to_message_id), reply)
+            self._take_in(*self._asked.pop(reply.metadata.reply_to_message_id), reply)
         self._grid.node_ids = frozenset(
             member.node_id for member in self._members.values() if member.is_ready
         )
@@ -117,19 +119,20 @@ class RollCall:
 
     def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
         self._met.add(node_id)
+        now = utc_now()
         message = Message(content, dst_node_id=node_id, message_type=message_type)
         for message_id in self._grid.push_messages([message]):
             if message_id and message_type != messages.REFUSE:
-                self._asked[message_id] = node_id
+                self._asked[message_id] = node_id, now
 
-    def _take_in(self, node_id: int, reply: Message) -> None:
+    def _take_in(self, node_id: int, asked_at: datetime, reply: Message) -> None:
         site = self._names.get(node_id)
         try:
             content = messages.content_of(reply)
             if site is None:
                 self._admit(node_id, messages.unpack_join_reply(content))
             else:
-                self._make_ready(node_id, messages.unpack_prepare_reply(content))
+                self._make_ready(node_id, asked_at, messages.unpack_prepare_reply(content))
         except MessageError as error:
             self._recorder.keep_event("site_failed", f"Site '{site or 'unknown'}' cannot join: {error}", site)
 
@@ -150,7 +153,7 @@ class RollCall:
         self._recorder.keep_event("site_joined", text, who.site)
         self._ask(node_id, messages.PREPARE, self._prepare)
 
-    def _make_ready(self, node_id: int, data: PrepareReply) -> None:
+    def _make_ready(self, node_id: int, asked_at: datetime, data: PrepareReply) -> None:
         site = self._names[node_id]
         member = self._members[site]
         if member.node_id != node_id:
@@ -160,6 +163,8 @@ class RollCall:
         scans = data.num_train_scans, data.num_validation_scans
         self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))
         self._recorder.keep_data_card(site, data.card)
+        exchange = Exchange(asked_at.timestamp(), data.began_at_s, now.timestamp())
+        self._recorder.start_clock(site, exchange)
         self._recorder.keep_event(
             "site_ready",
             f"Site '{site}' is ready: {data.num_train_scans} scans to train on, "

@@ -1,4 +1,5 @@
 import logging
+from time import sleep
 
 import pytest
 from flwr.app import Error, RecordDict
@@ -6,12 +7,22 @@ from flwr.app import Error, RecordDict
 from fl_core import messages
 from fl_core.config import TaskSettings
 from fl_core.errors import RunFailedError
-from fl_core.messages import PrepareReply
+from fl_core.messages import PrepareReply, TrainReply
 from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
-from fl_store.rows import DataCardRow, DataShiftRow, EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
+from fl_store.rows import (
+    DataCardRow,
+    DataShiftRow,
+    EventRow,
+    PresenceRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRow,
+    utc_now,
+)
 from fl_store.sqlite import SqliteStore
 from luna16.config import DataConfig
 from luna16.data_card import BINS, ScanFacts, make_data_card
@@ -136,7 +147,9 @@ def test_answer_of_an_old_node_does_not_make_the_new_one_ready(
     call_all(roll_call)
     flower.nodes[6] = FakeSite("north", instead={messages.PREPARE: None})
     call_all(roll_call)
-    flower.answer_late(node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, make_data_card([]))))
+    flower.answer_late(
+        node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, make_data_card([]), 0))
+    )
     call_all(roll_call)
     assert list(grid.get_node_ids()) == []
 
@@ -230,7 +243,7 @@ def test_data_card_of_a_ready_site_is_kept(flower: FakeGrid, roll_call: RollCall
 def test_site_whose_card_is_not_ours_cannot_join(
     flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
 ) -> None:
-    answer = messages.pack_prepare_reply(PrepareReply(7, 2, GE))
+    answer = messages.pack_prepare_reply(PrepareReply(7, 2, GE, 0))
     answer.config_records[messages.CONFIG]["card"] = "{}"
     flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: answer})}
     call_all(roll_call)
@@ -301,3 +314,19 @@ def test_only_pairs_of_a_site_with_a_new_card_are_compared_anew(
     roll_call.wait_for(3, timeout_s=20)
     assert shifts(store)["east", "north"] == first["east", "north"]
     assert (first["east", "south"].distance, shifts(store)["east", "south"].distance) == (0, 1)
+
+
+def test_clock_of_a_site_is_learned_when_it_prepares(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", clock_ahead_s=60)}
+    call_all(roll_call)
+    recorder = roll_call._recorder
+    recorder.start_round(1, ["north"], bytes_down=0)
+    sent_at_s = store.get(SiteRoundRow)[0].train_sent_at.timestamp()
+    update = TrainReply({}, num_examples=1, loss=0, train_s=0, began_at_s=sent_at_s + 60.001)
+    sleep(0.2)  # this answer alone would put the begin at 0.1 s
+    recorder.keep_trained("north", update, bytes_up=0)
+    began_at = store.get(SiteRoundRow)[0].train_began_at
+    assert began_at
+    assert began_at.timestamp() - sent_at_s < 0.06

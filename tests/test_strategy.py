@@ -114,7 +114,7 @@ def instead_of_training(answer: Answer) -> FakeSite:
 
 
 def bad_update(weights: dict[str, np.ndarray], num_examples: int = 50) -> RecordDict:
-    return messages.pack_train_reply(TrainReply(weights, num_examples, loss=0.5, train_s=1))
+    return messages.pack_train_reply(TrainReply(weights, num_examples, loss=0.5, train_s=1, began_at_s=0))
 
 
 def mean_of_two() -> dict[str, np.ndarray]:
@@ -213,7 +213,7 @@ def test_bad_update_is_left_out_and_named(federation: Federation, answer: Answer
 
 
 def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) -> None:
-    content = messages.pack_train_reply(TrainReply(SOUTH.weights, 300, loss=0.8, train_s=1))
+    content = messages.pack_train_reply(TrainReply(SOUTH.weights, 300, loss=0.8, train_s=1, began_at_s=0))
     content["more"] = MetricRecord({"surprise": 1})
     content["weights"] = ArrayRecord({"w": Array(np.ones(3))})
     content.metric_records[messages.METRICS]["surprise"] = 1
@@ -226,6 +226,15 @@ def test_site_that_does_not_answer_is_told_and_left_out(federation: Federation) 
     assert_is_mean_of_two(federation.model)
     assert federation.states()["east"] == "no answer"
     assert [event.site for event in federation.store.get(EventRow, kind="site_late")] == ["east"]
+
+
+def test_when_a_site_began_is_told_in_the_coordinators_time(federation: Federation) -> None:
+    federation.run([replace(NORTH, clock_ahead_s=3600), replace(SOUTH, clock_ahead_s=-7)], rounds=2)
+    for row in federation.store.get(SiteRoundRow):
+        train = (row.train_sent_at, row.train_began_at, row.train_received_at)
+        evaluate = (row.evaluate_sent_at, row.evaluate_began_at, row.evaluate_received_at)
+        for times in (train, evaluate):
+            assert sorted(filter(None, times)) == list(times)
 
 
 def test_site_left_out_is_not_asked_to_evaluate(federation: Federation) -> None:
