@@ -21,6 +21,7 @@ from fl_server.home_lock import hold_home
 from fl_server.runs_cli import runs
 from fl_server.users_cli import users
 from fl_store.connect import open_store
+from fl_store.rows import RunState
 
 RESULTS = {
     "best.safetensors": "Best model",
@@ -68,9 +69,13 @@ def server(
     console = Console()
     with hold_home(home), closing(open_store(home)) as store:
         run = launch_run(run_config, home, store, console)
+    if run.state is RunState.STOPPED:
+        told = f"Run {run.run_id} has ended before its last round: {run.reason}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     folder = home / "runs" / run.run_id
     for name, title in RESULTS.items():
-        console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
+        if (folder / name).exists():  # a run that was stopped may have none yet
+            console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -55,7 +55,8 @@ class PromptGrid(Grid):
                 replies.append(reply)
                 # The source of an error reply is the SuperLink, so the node is the one that was asked.
                 self.on_reply(node_of.pop(reply.metadata.reply_to_message_id), reply)
-            self.rest()
+            if node_of:
+                self.rest()
         return replies
 
     def rest(self) -> None:

@@ -57,12 +57,23 @@ class Recorder:
         self._site_rounds: dict[str, SiteRoundRow] = {}
         self._clocks = SiteClocks()
 
+    @property
+    def run_state(self) -> RunState:
+        """Where the run is."""
+        return self._run.state
+
     def keep_run_state(self, state: RunState, reason: str | None = None) -> None:
-        """Write where the run is, and why when it came to a bad end."""
+        """Write where the run is, and why unless it goes well."""
         ended_at = utc_now() if state.is_over else None
         self._run = replace(self._run, state=state, ended_at=ended_at, reason=reason)
         self._put(self._run)
         self.keep_event("run", f"The run is {state}: {reason}" if reason else f"The run is {state}.")
+
+    def keep_stopped(self, reason: str) -> None:
+        """Write that the run was stopped, and with it the sites that were at work."""
+        cut_off = [site for site, row in self._site_rounds.items() if not row.state.is_over]
+        self._put(*(self._change_part(site, state=SiteRoundState.STOPPED) for site in cut_off))
+        self.keep_run_state(RunState.STOPPED, reason)
 
     def keep_event(self, kind: str, text: str, site: str | None = None, *, level: int = logging.INFO) -> None:
         """Write that something happened; ``level`` is that of the line in the log."""

@@ -1,4 +1,7 @@
-"""Which node is which hospital: asks everyone who connects, lets them prepare, and refuses a taken name."""
+"""Which node is which hospital: asks everyone who connects, lets them prepare, and refuses a taken name.
+
+A site that the coordinator has shut out is refused too; one that is in a round ends that, and gets no other.
+"""
 
 import logging
 import time
@@ -15,6 +18,7 @@ from fl_core.messages import JoinReply, PrepareReply
 from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
+from fl_server.run_control import RunControl
 from fl_server.site_clock import Exchange
 from fl_store.rows import SiteRow, utc_now
 from luna16.data_card import DataCard
@@ -39,13 +43,17 @@ class Member:
 class RollCall:
     """Keeps the list of sites up to date; nothing here but ``wait_for`` ever waits."""
 
-    def __init__(self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings) -> None:
+    def __init__(
+        self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings, control: RunControl
+    ) -> None:
         self._grid = grid
+        self._control = control
         self._recorder = recorder
         self._prepare = RecordDict({messages.CONFIG: messages.pack_settings(settings)})
         self._members: dict[str, Member] = {}
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
+        self._left_out: set[str] = set()
         self._asked: dict[str, tuple[int, datetime]] = {}
         self._compared: dict[str, DataCard] = {}
         self._warned: set[tuple[str, str]] = set()
@@ -53,20 +61,24 @@ class RollCall:
     def wait_for(self, num_sites: int, timeout_s: float) -> None:
         """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``.
 
+        While the run is paused it rests here, however long that is.
+
         Then a site whose data differ much from the others' is named, once for each thing that differs, and
         how far each two are apart is kept.
         """
+        self._control.look()
         give_up_at = time.monotonic() + timeout_s
-        self.call()
-        while len(ready := self._ready_sites()) < num_sites:
-            if time.monotonic() > give_up_at:
+        while self._control.is_paused or len(ready := self._gather()) < num_sites:
+            if self._control.rest_while_paused(self._grid.rest):
+                give_up_at = time.monotonic() + timeout_s
+            elif time.monotonic() > give_up_at:
                 raise RunFailedError(
                     f"Waited {timeout_s:.0f} s for {num_sites} sites; "
                     f"ready were: {', '.join(ready) or 'none'}. "
                     "Start more sites, or lower min_sites in [federation]."
                 )
-            self._grid.rest()
-            self.call()
+            else:
+                self._grid.rest()
         self._compare(ready)
 
     def call(self) -> None:
@@ -77,27 +89,39 @@ class RollCall:
         for reply in self._grid.pull_messages(list(self._asked)) if self._asked else ():
             self._take_in(*self._asked.pop(reply.metadata.reply_to_message_id), reply)
         self._grid.node_ids = frozenset(
-            member.node_id for member in self._members.values() if member.is_ready
+            member.node_id
+            for site, member in self._members.items()
+            if member.is_ready and site not in self._left_out
         )
 
     def tick(self) -> None:
-        """Call, and write who is there; this is for every few seconds, as it writes to the disk."""
+        """Look at what was asked, call, and write who is there: every few seconds, as that goes to disk."""
+        self._control.look()
         self.call()
         online = self._grid.get_online_node_ids()
-        in_round = self._recorder.site_round_states()
         self._recorder.keep_presence(
             {
-                site: in_round.get(site, "ready") if member.is_ready else "preparing"
+                site: self._describe(site, member)
                 for site, member in self._members.items()
                 if member.node_id in online
             }
         )
 
+    def _describe(self, site: str, member: Member) -> str:
+        if not self._control.is_allowed(site):
+            return "revoked"
+        if not member.is_ready:
+            return "preparing"
+        return self._recorder.site_round_states().get(site, "ready")
+
     def site_of(self, node_id: int) -> str:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
 
-    def _ready_sites(self) -> list[str]:
+    def _gather(self) -> list[str]:
+        """Return the sites that are ready for a round; only here is one left out or let in again."""
+        self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
+        self.call()
         return sorted(self._names[node_id] for node_id in self._grid.get_node_ids())
 
     def _compare(self, sites: list[str]) -> None:
@@ -141,6 +165,9 @@ class RollCall:
             check_site_name(who.site)
         except ConfigError as error:
             self._refuse(node_id, str(error))
+            return
+        if not self._control.is_allowed(who.site):
+            self._refuse(node_id, f"The coordinator lets site '{who.site}' take part no more. Ask there.")
             return
         holder = self._members.get(who.site)
         is_live = holder is not None and holder.node_id in self._grid.get_online_node_ids()

@@ -12,13 +12,17 @@ from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
+from fl_server.run_control import RunControl
 from fl_store.rows import (
     DataCardRow,
     DataShiftRow,
     EventRow,
     PresenceRow,
+    RunRequest,
+    RunRequestRow,
     RunRow,
     RunState,
+    SiteAccessRow,
     SiteRoundRow,
     SiteRow,
     utc_now,
@@ -46,8 +50,8 @@ def grid(flower: FakeGrid) -> PromptGrid:
 
 @pytest.fixture
 def roll_call(grid: PromptGrid, store: SqliteStore) -> RollCall:
-    run = RunRow("r1", "Run", RunState.WAITING, 5, {}, utc_now())
-    return RollCall(grid, Recorder(store, run), SETTINGS)
+    recorder = Recorder(store, RunRow("r1", "Run", RunState.WAITING, 5, {}, utc_now()))
+    return RollCall(grid, recorder, SETTINGS, RunControl(store, recorder, "r1"))
 
 
 def call_all(roll_call: RollCall, times: int = 9) -> None:
@@ -330,3 +334,73 @@ def test_clock_of_a_site_is_learned_when_it_prepares(
     began_at = store.get(SiteRoundRow)[0].train_began_at
     assert began_at
     assert began_at.timestamp() - sent_at_s < 0.06
+
+
+def say(store: SqliteStore, *, is_allowed: bool, site: str = "north") -> None:
+    store.put([SiteAccessRow(site, is_allowed, "anna", utc_now())])
+
+
+def test_site_that_is_shut_out_is_not_admitted(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    say(store, is_allowed=False)
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    call_all(roll_call)
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.REFUSE]
+    reason = messages.unpack_refusal([m for m in flower.sent if m.metadata.dst_node_id == 5][-1].content)
+    assert reason == "The coordinator lets site 'north' take part no more. Ask there."
+    assert list(grid.get_node_ids()) == [6]
+
+
+def test_site_that_is_shut_out_is_used_until_the_round_is_over(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    roll_call.wait_for(2, timeout_s=20)
+    say(store, is_allowed=False)
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == [5, 6]
+    assert presence(store)["north"] == "revoked"
+    roll_call.wait_for(1, timeout_s=20)
+    assert list(grid.get_node_ids()) == [6]
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.PREPARE]
+
+
+def test_site_that_is_let_in_again_is_used_from_the_next_round(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    roll_call.wait_for(2, timeout_s=20)
+    say(store, is_allowed=False)
+    roll_call.wait_for(1, timeout_s=20)
+    say(store, is_allowed=True)
+    roll_call.wait_for(2, timeout_s=20)
+    assert list(grid.get_node_ids()) == [5, 6]
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.PREPARE]
+
+
+def test_site_that_is_shut_out_does_not_count_as_ready(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    call_all(roll_call)
+    say(store, is_allowed=False)
+    with pytest.raises(RunFailedError, match="ready were: south"):
+        roll_call.wait_for(2, timeout_s=0.05)
+
+
+def test_time_in_a_pause_is_not_waited_for(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    store.put([RunRequestRow("r1", RunRequest.PAUSE, "anna", utc_now())])
+
+    def join_and_resume() -> None:
+        sleep(0.2)  # longer than it would wait
+        flower.nodes = {5: FakeSite("north")}
+        call_all(roll_call)
+        store.put([RunRequestRow("r1", RunRequest.RESUME, "anna", utc_now())])
+        roll_call.tick()
+
+    grid.on_tick = join_and_resume
+    roll_call.wait_for(1, timeout_s=0.1)
+    assert [row.state for row in store.get(RunRow)] == [RunState.WAITING]
