@@ -167,7 +167,9 @@ class RollCall:
             self._refuse(node_id, str(error))
             return
         if not self._control.is_allowed(who.site):
-            self._refuse(node_id, f"The coordinator lets site '{who.site}' take part no more. Ask there.")
+            self._refuse(
+                node_id, f"The coordinator does not let site '{who.site}' take part. Ask who runs it."
+            )
             return
         holder = self._members.get(who.site)
         is_live = holder is not None and holder.node_id in self._grid.get_online_node_ids()

@@ -348,7 +348,7 @@ def test_site_that_is_shut_out_is_not_admitted(
     call_all(roll_call)
     assert flower.types_sent_to(5) == [messages.JOIN, messages.REFUSE]
     reason = messages.unpack_refusal([m for m in flower.sent if m.metadata.dst_node_id == 5][-1].content)
-    assert reason == "The coordinator lets site 'north' take part no more. Ask there."
+    assert reason == "The coordinator does not let site 'north' take part. Ask who runs it."
     assert list(grid.get_node_ids()) == [6]
 
 
