@@ -35,32 +35,37 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
 
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:
+        began_at_s = time.time()
         config = messages.unpack_settings(message.content).data
         shard, card = site.prepare(config), site.tell_card(config)
-        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans, card)
+        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans, card, began_at_s)
         return Message(messages.pack_prepare_reply(reply), reply_to=message)
 
     @app.train()
     def train(message: Message, _context: Context) -> Message:
+        began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
         weights = messages.unpack_weights(content)
         new_weights, result = site.train(
             weights, messages.unpack_settings(content), messages.unpack_round_no(content)
         )
-        reply = messages.TrainReply(new_weights, result.num_examples, result.loss, result.seconds)
+        reply = messages.TrainReply(
+            new_weights, result.num_examples, result.loss, time.perf_counter() - started_s, began_at_s
+        )
         return Message(messages.pack_train_reply(reply), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, _context: Context) -> Message:
+        began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
         weights = messages.unpack_weights(content)
-        started_s = time.perf_counter()
         scans = site.evaluate(weights, messages.unpack_settings(content), messages.unpack_round_no(content))
         reply = messages.EvaluateReply(
             counts=count_scans(scans),
             bands=count_bands(scans),
             replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
             evaluate_s=time.perf_counter() - started_s,
+            began_at_s=began_at_s,
         )
         return Message(messages.pack_evaluate_reply(reply), reply_to=message)
 

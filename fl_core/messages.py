@@ -39,6 +39,7 @@ WEIGHTS = "safetensors"
 CONFIG = "config"
 METRICS = "metrics"
 NUM_EXAMPLES = "num-examples"
+BEGAN = "began_at_s"
 WITH_INTERVALS = "with-intervals"
 REPLICATES = "replicates"
 
@@ -62,11 +63,15 @@ class JoinReply:
 
 @dataclass(frozen=True)
 class PrepareReply:
-    """How many scans a site trains on and validates on, and what it tells of them."""
+    """How many scans a site trains on and validates on, and what it tells of them.
+
+    ``began_at_s``, here and in the other replies, is when it began the work, in Unix seconds by its clock.
+    """
 
     num_train_scans: int
     num_validation_scans: int
     card: DataCard
+    began_at_s: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ class TrainReply:
     num_examples: int
     loss: float
     train_s: float
+    began_at_s: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +92,7 @@ class EvaluateReply:
     counts: EvalCounts
     bands: BandCounts
     evaluate_s: float
+    began_at_s: float
     replicates: Replicates | None = None
 
 
@@ -175,6 +182,7 @@ def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
     counts: dict[str, Number] = {
         "num_train_scans": reply.num_train_scans,
         "num_validation_scans": reply.num_validation_scans,
+        BEGAN: reply.began_at_s,
     }
     card = ConfigRecord({"card": json.dumps(reply.card.to_json())})
     return RecordDict({METRICS: MetricRecord(counts), CONFIG: card})
@@ -191,6 +199,7 @@ def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
         num_train_scans=read_count(numbers, "num_train_scans"),
         num_validation_scans=read_count(numbers, "num_validation_scans"),
         card=card,
+        began_at_s=read_number(numbers, BEGAN),
     )
 
 
@@ -200,6 +209,7 @@ def pack_train_reply(reply: TrainReply) -> RecordDict:
         NUM_EXAMPLES: reply.num_examples,
         "loss": reply.loss,
         "train_s": reply.train_s,
+        BEGAN: reply.began_at_s,
     }
     return RecordDict({ARRAYS: pack_weights(reply.weights), METRICS: MetricRecord(metrics)})
 
@@ -212,13 +222,14 @@ def unpack_train_reply(content: RecordDict) -> TrainReply:
         num_examples=read_count(numbers, NUM_EXAMPLES),
         loss=read_number(numbers, "loss"),
         train_s=read_number(numbers, "train_s"),
+        began_at_s=read_number(numbers, BEGAN),
     )
 
 
 def pack_evaluate_reply(reply: EvaluateReply) -> RecordDict:
     """Pack a site's counts, and its replicates if there are any."""
-    numbers = {"evaluate_s": reply.evaluate_s} | list_counts(reply.counts, reply.bands)
-    content = RecordDict({METRICS: MetricRecord(numbers)})
+    times: dict[str, Number] = {"evaluate_s": reply.evaluate_s, BEGAN: reply.began_at_s}
+    content = RecordDict({METRICS: MetricRecord(times | list_counts(reply.counts, reply.bands))})
     if reply.replicates:
         content[REPLICATES] = pack_weights(vars(reply.replicates))
     return content
@@ -232,6 +243,7 @@ def unpack_evaluate_reply(content: RecordDict) -> EvaluateReply:
         counts=counts,
         bands=read_bands(numbers, counts),
         evaluate_s=read_number(numbers, "evaluate_s"),
+        began_at_s=read_number(numbers, BEGAN),
         replicates=_unpack_replicates(content) if REPLICATES in content.array_records else None,
     )
 

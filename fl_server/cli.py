@@ -16,11 +16,14 @@ from fl_core.errors import ConfigError
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_server import store_cli
+from fl_server.comparisons_cli import comparisons
 from fl_server.findings import Level
 from fl_server.home_lock import hold_home
 from fl_server.runs_cli import runs
+from fl_server.sites_cli import sites
 from fl_server.users_cli import users
-from fl_store.connect import open_store
+from fl_store.connect import open_coordinator_store
+from fl_store.rows import RunState
 
 RESULTS = {
     "best.safetensors": "Best model",
@@ -33,6 +36,8 @@ app = typer.Typer(add_completion=False)
 app.add_typer(users, name="users")
 app.add_typer(store_cli.app, name="store")
 app.add_typer(runs, name="runs")
+app.add_typer(sites, name="sites")
+app.add_typer(comparisons, name="comparisons")
 
 
 @app.callback(invoke_without_command=True)
@@ -66,11 +71,15 @@ def server(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
-    with hold_home(home), closing(open_store(home)) as store:
+    with hold_home(home), closing(open_coordinator_store(home)) as store:
         run = launch_run(run_config, home, store, console)
+    if run.state is RunState.STOPPED:
+        told = f"Run {run.run_id} has ended before its last round: {run.reason}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
     folder = home / "runs" / run.run_id
     for name, title in RESULTS.items():
-        console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
+        if (folder / name).exists():  # a run that was stopped may have none yet
+            console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
 
 
 @app.command()

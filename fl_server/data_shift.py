@@ -1,4 +1,4 @@
-"""Which site's data differ much from the others', judged from the data cards alone.
+"""Which site's data differ much from the others', and how far any two are apart, by the data cards alone.
 
 A site is compared with the pool of the others, histogram by histogram. Few scans differ by chance: a distance
 counts only if it is larger than nearly all of those that two samples of the pooled shares would have.
@@ -56,6 +56,26 @@ def find_shifts(cards: Mapping[str, DataCard]) -> Iterator[Shift]:
         while shift := _find_oddest(name, told):
             yield shift
             del told[shift.site]
+
+
+@dataclass(frozen=True)
+class PairDistance:
+    """How far two sites are apart in one histogram; None where their cards cannot tell."""
+
+    histogram: str
+    distance: float | None
+    by_chance: float | None
+
+
+def find_distances(one: DataCard, other: DataCard) -> Iterator[PairDistance]:
+    """Compare two sites in every histogram; it cannot be told where they tell no bin in common."""
+    for name in BINS:
+        own, others = one.histograms.get(name), other.histograms.get(name)
+        if own is None or others is None or not (is_told := find_told(own, others)).any():
+            yield PairDistance(name, None, None)
+        else:
+            distance = find_distance(find_shares(own, is_told), find_shares(others, is_told))
+            yield PairDistance(name, float(distance), find_chance_distance(own, others))
 
 
 def find_chance_distance(own: Histogram, others: Histogram) -> float:

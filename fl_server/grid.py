@@ -55,15 +55,20 @@ class PromptGrid(Grid):
                 replies.append(reply)
                 # The source of an error reply is the SuperLink, so the node is the one that was asked.
                 self.on_reply(node_of.pop(reply.metadata.reply_to_message_id), reply)
-            self.rest()
+            if node_of:
+                self.rest()
         return replies
 
     def rest(self) -> None:
         """Pass a moment of waiting, with a tick when one is due."""
+        self.tick_when_due()
+        time.sleep(POLL_S)
+
+    def tick_when_due(self) -> None:
+        """Call ``on_tick`` if it is two seconds since; who computes for long calls this meanwhile."""
         if time.monotonic() >= self._next_tick_s:
             self._next_tick_s = time.monotonic() + TICK_S
             self.on_tick()
-        time.sleep(POLL_S)
 
     def set_run(self, run: Run) -> None:
         """Set the run of the wrapped grid."""

@@ -26,7 +26,7 @@ ENDED_UNASKED = "The ServerApp ended unasked; server.log and superlink.log say w
 
 
 def launch_run(config: RunConfig, home: Path, store: Store, console: Console) -> RunRow:
-    """Conduct one run to its end and return its last row.
+    """Conduct one run to its end, or until somebody asks for it to be stopped, and return its last row.
 
     Everything that was started is ended, also on an error and on Ctrl-C. Raises AddressInUseError if a
     port is taken and RunFailedError if the run failed.
@@ -54,7 +54,7 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     _close(store, run.run_id, RunState.FAILED, ENDED_UNASKED)
     (run,) = store.get(RunRow, run_id=run.run_id)
     _try_report(run.run_id, home, folder / "report.html")
-    if run.state is not RunState.FINISHED:
+    if run.state not in {RunState.FINISHED, RunState.STOPPED}:
         raise RunFailedError(f"Run {run.run_id} did not finish: {run.reason or ENDED_UNASKED}")
     return run
 

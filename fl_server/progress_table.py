@@ -142,7 +142,9 @@ def _seconds(row: RoundRow, cut_off_at: datetime | None = None) -> float:
 
 def style_of(state: RunState) -> str:
     """Return the colour of a run's state."""
-    return {RunState.FINISHED: "green", RunState.FAILED: "red", RunState.STOPPED: "yellow"}.get(state, "cyan")
+    styles = {RunState.FINISHED: "green", RunState.FAILED: "red"}
+    styles |= dict.fromkeys((RunState.STOPPED, RunState.PAUSED), "yellow")
+    return styles.get(state, "cyan")
 
 
 def format_number(value: float | None, digits: int = 3) -> str:

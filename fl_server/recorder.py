@@ -4,26 +4,28 @@ Training never waits for a database: rows that cannot be written are held, and t
 """
 
 import logging
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from fl_core.errors import StoreError
 from fl_core.messages import EvaluateReply, TrainReply
+from fl_server.data_shift import PairDistance
 from fl_server.drift import Drift
 from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
+from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
+from fl_server.site_clock import Exchange, SiteClocks
 from fl_store.base import Store
 from fl_store.rows import (
     FEDERATION,
     CheckpointRow,
     DataCardRow,
+    DataShiftRow,
     EventRow,
     Metric,
-    MetricRow,
-    NotFinite,
     PresenceKind,
     PresenceRow,
     RoundRow,
@@ -35,7 +37,6 @@ from fl_store.rows import (
     SiteRow,
     utc_now,
 )
-from luna16.bootstrap import Interval
 from luna16.counts import Score
 from luna16.data_card import DataCard
 
@@ -52,14 +53,27 @@ class Recorder:
         self._writer = PatientWriter(store)
         self._run = run
         self._round = RoundRow(run.run_id, round_no=0, started_at=run.started_at)
+        self._scores = ScoreRows(run.run_id, round_no=0)
         self._site_rounds: dict[str, SiteRoundRow] = {}
+        self._clocks = SiteClocks()
+
+    @property
+    def run_state(self) -> RunState:
+        """Where the run is."""
+        return self._run.state
 
     def keep_run_state(self, state: RunState, reason: str | None = None) -> None:
-        """Write where the run is, and why when it came to a bad end."""
+        """Write where the run is, and why unless it goes well."""
         ended_at = utc_now() if state.is_over else None
         self._run = replace(self._run, state=state, ended_at=ended_at, reason=reason)
         self._put(self._run)
         self.keep_event("run", f"The run is {state}: {reason}" if reason else f"The run is {state}.")
+
+    def keep_stopped(self, reason: str) -> None:
+        """Write that the run was stopped, and with it the sites that were at work."""
+        cut_off = [site for site, row in self._site_rounds.items() if not row.state.is_over]
+        self._put(*(self._change_part(site, state=SiteRoundState.STOPPED) for site in cut_off))
+        self.keep_run_state(RunState.STOPPED, reason)
 
     def keep_event(self, kind: str, text: str, site: str | None = None, *, level: int = logging.INFO) -> None:
         """Write that something happened; ``level`` is that of the line in the log."""
@@ -77,9 +91,23 @@ class Recorder:
         """Write a site that takes part from now on; the store keeps the time of its first visit."""
         self._put(site)
 
+    def start_clock(self, site: str, exchange: Exchange) -> None:
+        """Learn how far off the clock of a site is that has connected."""
+        self._clocks.start(site, exchange)
+
     def keep_data_card(self, site: str, card: DataCard) -> None:
         """Write what a site tells of its data."""
         self._put(DataCardRow(site, card.to_json(), received_at=utc_now()))
+
+    def keep_distances(self, site: str, other_site: str, distances: Iterable[PairDistance]) -> None:
+        """Write how far the data of two sites are apart in each histogram."""
+        now = utc_now()
+        self._put(
+            *(
+                DataShiftRow(site, other_site, each.histogram, each.distance, each.by_chance, now)
+                for each in distances
+            )
+        )
 
     def keep_checkpoints(self, checkpoints: Sequence[CheckpointRow]) -> None:
         """Write which model files there are."""
@@ -89,6 +117,7 @@ class Recorder:
         """Write that these sites were sent the model to train, each ``bytes_down`` bytes."""
         now = utc_now()
         self._round = RoundRow(self._run.run_id, round_no, started_at=now)
+        self._scores = ScoreRows(self._run.run_id, round_no)
         self._site_rounds = {
             site: SiteRoundRow(
                 self._run.run_id, round_no, site, SiteRoundState.TRAINING, now, bytes_down=bytes_down
@@ -99,15 +128,17 @@ class Recorder:
 
     def keep_trained(self, site: str, reply: TrainReply, bytes_up: int) -> None:
         """Write that a site's update has come."""
+        now = utc_now()
         part = self._change_part(
             site,
             state=SiteRoundState.TRAINED,
-            train_received_at=utc_now(),
+            train_received_at=now,
+            train_began_at=self._find_begin(site, self._site_rounds[site].train_sent_at, reply, now),
             train_s=reply.train_s,
             num_examples=reply.num_examples,
             bytes_up=bytes_up,
         )
-        self._put(part, self._metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
+        self._put(part, self._scores.make_metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
 
     def keep_drifts(self, drifts: Mapping[str, Drift]) -> None:
         """Write how far each site's update went, and how far in the direction of all."""
@@ -135,14 +166,16 @@ class Recorder:
 
     def keep_evaluated(self, site: str, reply: EvaluateReply, bytes_up: int) -> None:
         """Write that a site's counts have come, and the score they give for that site alone."""
+        now, before = utc_now(), self._site_rounds[site]
         part = self._change_part(
             site,
             state=SiteRoundState.DONE,
-            evaluate_received_at=utc_now(),
+            evaluate_received_at=now,
+            evaluate_began_at=self._find_begin(site, before.evaluate_sent_at, reply, now),
             evaluate_s=reply.evaluate_s,
-            bytes_up=self._site_rounds[site].bytes_up + bytes_up,
+            bytes_up=before.bytes_up + bytes_up,
         )
-        self._put(part, *self._list_scores(site, ScoreSheet.pool([reply])))
+        self._put(part, *self._scores.list_scores(site, ScoreSheet.pool([reply])))
 
     def keep_failure(self, site: str, reason: str) -> None:
         """Write that a site's part of the round failed, and why."""
@@ -158,9 +191,9 @@ class Recorder:
     def end_round(self, train_loss: float | None, sheet: ScoreSheet) -> None:
         """Write the federation's numbers and that the round is over."""
         num_trained = sum(row.num_examples or 0 for row in self._site_rounds.values())
-        loss = self._metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
+        loss = self._scores.make_metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
         self._round = replace(self._round, ended_at=utc_now())
-        self._put(loss, *self._list_scores(FEDERATION, sheet), self._round)
+        self._put(loss, *self._scores.list_scores(FEDERATION, sheet), self._round)
         numbers = ", ".join(f"{name} {value:.3f}" for name, value in _key_figures(sheet.score))
         self.keep_event("round_ended", f"Round {self._round.round_no} is over: {numbers or 'no scores'}.")
 
@@ -180,39 +213,20 @@ class Recorder:
         """Return where each site of the current round is, in words."""
         return {site: str(row.state) for site, row in self._site_rounds.items()}
 
+    def _find_begin(
+        self, site: str, sent_at: datetime | None, reply: TrainReply | EvaluateReply, received_at: datetime
+    ) -> datetime | None:
+        """Return when a site began its work, in our time; None if it was sent none."""
+        if sent_at is None:
+            return None
+        work_s = reply.train_s if isinstance(reply, TrainReply) else reply.evaluate_s
+        exchange = Exchange(sent_at.timestamp(), reply.began_at_s, received_at.timestamp(), work_s)
+        return self._clocks.find_begin(site, exchange)
+
     def _change_part(self, site: str, **changes: Any) -> SiteRoundRow:
         """Change what is known of a site's part of the round, and return it to be written."""
         self._site_rounds[site] = replace(self._site_rounds[site], **changes)
         return self._site_rounds[site]
-
-    def _list_scores(self, site: str, sheet: ScoreSheet) -> list[MetricRow]:
-        return [
-            self._metric(site, scored.metric, scored.value, scored.num_examples, scored.interval)
-            for scored in sheet.list_metrics()
-        ]
-
-    def _metric(
-        self,
-        site: str,
-        metric: Metric,
-        value: float | None,
-        num_examples: int,
-        interval: Interval | None = None,
-    ) -> MetricRow:
-        low, high = interval or (None, None)
-        is_finite = value is None or math.isfinite(value)
-        return MetricRow(
-            self._run.run_id,
-            self._round.round_no,
-            site,
-            metric,
-            value if is_finite else None,
-            num_examples,
-            recorded_at=utc_now(),
-            not_finite=None if is_finite else NotFinite(str(value)),
-            interval_low=low,
-            interval_high=high,
-        )
 
     def _put(self, *rows: Row) -> None:
         self._writer.put(*rows)

@@ -1,8 +1,13 @@
-"""Which node is which hospital: asks everyone who connects, lets them prepare, and refuses a taken name."""
+"""Which node is which hospital: asks everyone who connects, lets them prepare, and refuses a taken name.
+
+A site that the coordinator has shut out is refused too; one that is in a round ends that, and gets no other.
+"""
 
 import logging
 import time
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations
 
 from flwr.app import Message, RecordDict
 
@@ -10,9 +15,11 @@ from fl_core import messages
 from fl_core.config import TaskSettings, check_site_name
 from fl_core.errors import ConfigError, MessageError, RunFailedError
 from fl_core.messages import JoinReply, PrepareReply
-from fl_server.data_shift import find_shifts
+from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
+from fl_server.run_control import RunControl
+from fl_server.site_clock import Exchange
 from fl_store.rows import SiteRow, utc_now
 from luna16.data_card import DataCard
 
@@ -36,33 +43,42 @@ class Member:
 class RollCall:
     """Keeps the list of sites up to date; nothing here but ``wait_for`` ever waits."""
 
-    def __init__(self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings) -> None:
+    def __init__(
+        self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings, control: RunControl
+    ) -> None:
         self._grid = grid
+        self._control = control
         self._recorder = recorder
         self._prepare = RecordDict({messages.CONFIG: messages.pack_settings(settings)})
         self._members: dict[str, Member] = {}
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
-        self._asked: dict[str, int] = {}
-        self._compared: set[str] = set()
+        self._left_out: set[str] = set()
+        self._asked: dict[str, tuple[int, datetime]] = {}
+        self._compared: dict[str, DataCard] = {}
         self._warned: set[tuple[str, str]] = set()
 
     def wait_for(self, num_sites: int, timeout_s: float) -> None:
         """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``.
 
-        Then a site whose data differ much from the others' is named, once for each thing that differs.
+        While the run is paused it rests here, however long that is.
+
+        Then a site whose data differ much from the others' is named, once for each thing that differs, and
+        how far each two are apart is kept.
         """
+        self._control.look()
         give_up_at = time.monotonic() + timeout_s
-        self.call()
-        while len(ready := self._ready_sites()) < num_sites:
-            if time.monotonic() > give_up_at:
+        while self._control.is_paused or len(ready := self._gather()) < num_sites:
+            if self._control.rest_while_paused(self._grid.rest):
+                give_up_at = time.monotonic() + timeout_s
+            elif time.monotonic() > give_up_at:
                 raise RunFailedError(
                     f"Waited {timeout_s:.0f} s for {num_sites} sites; "
                     f"ready were: {', '.join(ready) or 'none'}. "
                     "Start more sites, or lower min_sites in [federation]."
                 )
-            self._grid.rest()
-            self.call()
+            else:
+                self._grid.rest()
         self._compare(ready)
 
     def call(self) -> None:
@@ -71,57 +87,76 @@ class RollCall:
         for node_id in online - self._met:
             self._ask(node_id, messages.JOIN, RecordDict())
         for reply in self._grid.pull_messages(list(self._asked)) if self._asked else ():
-            self._take_in(self._asked.pop(reply.metadata.reply_to_message_id), reply)
+            self._take_in(*self._asked.pop(reply.metadata.reply_to_message_id), reply)
         self._grid.node_ids = frozenset(
-            member.node_id for member in self._members.values() if member.is_ready
+            member.node_id
+            for site, member in self._members.items()
+            if member.is_ready and site not in self._left_out
         )
 
     def tick(self) -> None:
-        """Call, and write who is there; this is for every few seconds, as it writes to the disk."""
+        """Look at what was asked, call, and write who is there: every few seconds, as that goes to disk."""
+        self._control.look()
         self.call()
         online = self._grid.get_online_node_ids()
-        in_round = self._recorder.site_round_states()
         self._recorder.keep_presence(
             {
-                site: in_round.get(site, "ready") if member.is_ready else "preparing"
+                site: self._describe(site, member)
                 for site, member in self._members.items()
                 if member.node_id in online
             }
         )
 
+    def _describe(self, site: str, member: Member) -> str:
+        if not self._control.is_allowed(site):
+            return "revoked"
+        if not member.is_ready:
+            return "preparing"
+        return self._recorder.site_round_states().get(site, "ready")
+
     def site_of(self, node_id: int) -> str:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
 
-    def _ready_sites(self) -> list[str]:
+    def _gather(self) -> list[str]:
+        """Return the sites that are ready for a round; only here is one left out or let in again."""
+        self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
+        self.call()
         return sorted(self._names[node_id] for node_id in self._grid.get_node_ids())
 
     def _compare(self, sites: list[str]) -> None:
-        if self._compared.issuperset(sites):
-            return
-        self._compared.update(sites)
+        """Say what differs much, and keep how far any two are apart, if a card is new."""
         cards = {site: card for site in sites if (card := self._members[site].card)}
+        is_new = {site: self._compared.get(site) != card for site, card in cards.items()}
+        if not any(is_new.values()):
+            return
+        self._compared |= cards
         for shift in find_shifts(cards):
             what = (shift.site, shift.histogram)
             if what not in self._warned:
                 self._warned.add(what)
                 self._recorder.keep_event("site_differs", shift.describe(), shift.site, level=logging.WARNING)
+        for one, other in combinations(sorted(cards), 2):
+            if is_new[one] or is_new[other]:
+                self._recorder.keep_distances(one, other, find_distances(cards[one], cards[other]))
+                self._grid.tick_when_due()  # many sites take a while
 
     def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
         self._met.add(node_id)
+        now = utc_now()
         message = Message(content, dst_node_id=node_id, message_type=message_type)
         for message_id in self._grid.push_messages([message]):
             if message_id and message_type != messages.REFUSE:
-                self._asked[message_id] = node_id
+                self._asked[message_id] = node_id, now
 
-    def _take_in(self, node_id: int, reply: Message) -> None:
+    def _take_in(self, node_id: int, asked_at: datetime, reply: Message) -> None:
         site = self._names.get(node_id)
         try:
             content = messages.content_of(reply)
             if site is None:
                 self._admit(node_id, messages.unpack_join_reply(content))
             else:
-                self._make_ready(node_id, messages.unpack_prepare_reply(content))
+                self._make_ready(node_id, asked_at, messages.unpack_prepare_reply(content))
         except MessageError as error:
             self._recorder.keep_event("site_failed", f"Site '{site or 'unknown'}' cannot join: {error}", site)
 
@@ -130,6 +165,11 @@ class RollCall:
             check_site_name(who.site)
         except ConfigError as error:
             self._refuse(node_id, str(error))
+            return
+        if not self._control.is_allowed(who.site):
+            self._refuse(
+                node_id, f"The coordinator does not let site '{who.site}' take part. Ask who runs it."
+            )
             return
         holder = self._members.get(who.site)
         is_live = holder is not None and holder.node_id in self._grid.get_online_node_ids()
@@ -142,17 +182,18 @@ class RollCall:
         self._recorder.keep_event("site_joined", text, who.site)
         self._ask(node_id, messages.PREPARE, self._prepare)
 
-    def _make_ready(self, node_id: int, data: PrepareReply) -> None:
+    def _make_ready(self, node_id: int, asked_at: datetime, data: PrepareReply) -> None:
         site = self._names[node_id]
         member = self._members[site]
         if member.node_id != node_id:
             return  # the site has come back with a new node, which is still to answer
         member.card = data.card
         now = utc_now()
-        self._recorder.keep_site(
-            SiteRow(site, str(node_id), data.num_train_scans, data.num_validation_scans, now, now)
-        )
+        scans = data.num_train_scans, data.num_validation_scans
+        self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))
         self._recorder.keep_data_card(site, data.card)
+        exchange = Exchange(asked_at.timestamp(), data.began_at_s, now.timestamp())
+        self._recorder.start_clock(site, exchange)
         self._recorder.keep_event(
             "site_ready",
             f"Site '{site}' is ready: {data.num_train_scans} scans to train on, "

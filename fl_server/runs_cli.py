@@ -1,4 +1,4 @@
-"""``fl-server runs``: what this coordinator has trained, at the terminal and as files."""
+"""``fl-server runs``: what this coordinator has trained, at the terminal and as files; and pause and stop."""
 
 import io
 import os
@@ -16,17 +16,26 @@ from fl_core.config import home_folder
 from fl_core.errors import UsageError
 from fl_server.export import make_csv, make_json
 from fl_server.history import make_history
+from fl_server.home_lock import is_home_held
+from fl_server.people import name_terminal_user
 from fl_server.run_report import write_report
 from fl_server.run_tables import RunSummary, draw_run_in_full, draw_runs
 from fl_store.base import Store
 from fl_store.connect import open_existing_store
-from fl_store.rows import MetricRow, RunRow, utc_now
+from fl_store.rows import MetricRow, RunRequest, RunRequestRow, RunRow, utc_now
 
 LAST = "last"
 STDOUT = Path("-")
 NUM_RUNS_NAMED = 3
+ASKED = {
+    RunRequest.PAUSE: "to rest before its next round",
+    RunRequest.RESUME: "to go on",
+    RunRequest.STOP: "to end at once",
+}
 
-runs = typer.Typer(help="Show and export the runs of this coordinator.", no_args_is_help=True)
+KnownRun = Annotated[str, typer.Argument(help="Its id, the beginning of it that no other has, or 'last'.")]
+
+runs = typer.Typer(help="Show, export, pause and stop the runs of this coordinator.", no_args_is_help=True)
 
 
 class Format(StrEnum):
@@ -93,6 +102,37 @@ def export_run(
             told = f"{path}\n"
     with _standard_output() as output:
         output.write(told)
+
+
+@runs.command("pause")
+def pause_run(run: KnownRun) -> None:
+    """Let a run that goes on rest before its next round; the sites stay connected."""
+    _ask(run, RunRequest.PAUSE)
+
+
+@runs.command("resume")
+def resume_run(run: KnownRun) -> None:
+    """Let a run that rests go on."""
+    _ask(run, RunRequest.RESUME)
+
+
+@runs.command("stop")
+def stop_run(run: KnownRun) -> None:
+    """End a run at once; the model of its last whole round stays."""
+    _ask(run, RunRequest.STOP)
+
+
+def _ask(wanted: str, request: RunRequest) -> None:
+    """Write what is asked of a run, which its process will see; UsageError if none goes on."""
+    home = home_folder()
+    with closing(open_existing_store(home)) as store:
+        run = find_run(store, wanted)
+        if run.state.is_over:
+            raise UsageError(f"Run {run.run_id} is {run.state}: there is nothing to {request}.")
+        if not is_home_held(home):  # it was killed, and could not say so
+            raise UsageError(f"No fl-server conducts run {run.run_id}: there is nothing to {request}.")
+        store.put([RunRequestRow(run.run_id, request, name_terminal_user(), utc_now())])
+    typer.echo(f"Run {run.run_id} is asked {ASKED[request]}.")
 
 
 def find_run(store: Store, wanted: str) -> RunRow:

@@ -18,6 +18,7 @@ from fl_core.terminal import start_logging
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
+from fl_server.run_control import RunControl, RunStoppedError
 from fl_server.run_folder import RunFolder
 from fl_server.strategy import NoduleFedAvg
 from fl_store.connect import open_local_store
@@ -52,7 +53,10 @@ def conduct_recorded(grid: Grid, run_id: str, folder: Path) -> None:
     recorder = Recorder(store, store.get(RunRow, run_id=run_id)[0])
     config = load_settings(folder / "config.toml", RunConfig)
     try:
-        conduct(PromptGrid(grid), config, recorder, RunFolder(folder, run_id, config.task))
+        control = RunControl(store, recorder, run_id)
+        conduct(PromptGrid(grid), config, recorder, RunFolder(folder, run_id, config.task), control)
+    except RunStoppedError as stop:
+        recorder.keep_stopped(str(stop))
     except FedLunaError as error:
         recorder.keep_run_state(RunState.FAILED, str(error))
         raise
@@ -66,9 +70,11 @@ def conduct_recorded(grid: Grid, run_id: str, folder: Path) -> None:
         recorder.close()
 
 
-def conduct(grid: PromptGrid, config: RunConfig, recorder: Recorder, folder: RunFolder) -> None:
-    """Wait for the sites and run all rounds."""
-    roll_call = RollCall(grid, recorder, config.task)
+def conduct(
+    grid: PromptGrid, config: RunConfig, recorder: Recorder, folder: RunFolder, control: RunControl
+) -> None:
+    """Wait for the sites and run all rounds; RunStoppedError if somebody asks for the end."""
+    roll_call = RollCall(grid, recorder, config.task, control)
     grid.on_tick = roll_call.tick
     federation = config.federation
     roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)

@@ -97,7 +97,7 @@ def change_password(name: KnownUser, password_stdin: PasswordStdinOption = False
 
 
 def _open_store() -> closing[Store]:
-    return closing(open_store(home_folder(), copies_logins=True))
+    return closing(open_store(home_folder(), copies_changes=True))
 
 
 def _read_password(*, is_piped: bool) -> str:

@@ -17,21 +17,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def open_store(home: Path, *, copies_logins: bool = False) -> Store:
+def open_store(home: Path, *, copies_changes: bool = False) -> Store:
     """Open the store of the coordinator whose folder is ``home``, making it if it is new.
 
-    With ``copies_logins`` accounts that have changed in Supabase are taken over first, if it answers.
-    Raises StoreError if the store cannot be used. What is wrong with Supabase is a warning: rows wait for it.
+    With ``copies_changes`` accounts and sites' access that have changed in Supabase are taken over first, if
+    it answers. Raises StoreError if the store cannot be used. What is wrong with Supabase is a warning: rows
+    wait for it.
     """
     local, remote = open_local_store(home), _supabase_or_warning()
     if remote is None:
         return local
-    from fl_store.mirrored import MirroredStore, copy_logins
+    from fl_store.mirrored import MirroredStore, copy_logins, copy_requests
 
-    if copies_logins:
+    if copies_changes:
         with contextlib.suppress(StoreError):  # the carrier tells it
             copy_logins(local, remote)
+            copy_requests(local, remote)
     return MirroredStore(local, remote)
+
+
+def open_coordinator_store(home: Path) -> Store:
+    """Open the store of a coordinator that conducts a run, and so obeys what is asked in Supabase."""
+    local, remote = open_local_store(home), _supabase_or_warning()
+    if remote is None:
+        return local
+    from fl_store.mirrored import CoordinatorStore
+
+    return CoordinatorStore(local, remote)
 
 
 def open_monitor_store(home: Path) -> Store:

@@ -2,17 +2,21 @@
 
 import contextlib
 import threading
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from fl_core.errors import StoreError
 from fl_store.base import RowT, Store
 from fl_store.carrier import Carrier, CarrierThread
-from fl_store.rows import Row, RunRow, SessionRow, UserRow
+from fl_store.rows import Row, RunRequestRow, RunRow, SessionRow, SiteAccessRow, UserRow
 from fl_store.sqlite import SqliteStore
 
-COPY_LOGINS_EVERY_S = 2.0
+COPY_EVERY_S = 2.0
 NUM_SESSIONS_COPIED = 200
+NUM_REQUESTS_COPIED = 200
+
+CopiedT = TypeVar("CopiedT", UserRow, SessionRow, SiteAccessRow, RunRequestRow)
+Copy = Callable[[SqliteStore, Store], None]
 
 
 class MirroredStore:
@@ -39,6 +43,48 @@ class MirroredStore:
         self._local.close()
 
 
+class Copier:
+    """Takes over what others change in Supabase every two seconds, in a thread that nobody waits for.
+
+    ``copy`` does it once; while Supabase is away, the last copy serves.
+    """
+
+    def __init__(self, local: SqliteStore, remote: Store, copy: Copy) -> None:
+        self._local = local
+        self._remote = remote
+        self._copy = copy
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="copier", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, but do not wait long for an answer of Supabase."""
+        self._closing.set()
+        self._thread.join(COPY_EVERY_S)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            with contextlib.suppress(StoreError):  # the carrier tells it
+                self._copy(self._local, self._remote)
+            self._closing.wait(COPY_EVERY_S)
+
+
+class CoordinatorStore(MirroredStore):
+    """What the process keeps that conducts a run: it takes over what is asked of the run elsewhere.
+
+    A monitor on another machine can write to Supabase only; the run itself looks in the local store.
+    """
+
+    def __init__(self, local: SqliteStore, remote: Store) -> None:
+        super().__init__(local, remote)
+        self._copier = Copier(local, remote, copy_requests)
+
+    def close(self) -> None:
+        """End the threads, after a last attempt to carry what waits."""
+        self._copier.stop()
+        super().close()
+
+
 class MonitorStore(MirroredStore):
     """What a monitor reads: the rows of the coordinator on this machine, or else those in Supabase.
 
@@ -49,10 +95,9 @@ class MonitorStore(MirroredStore):
     def __init__(self, local: SqliteStore, remote: Store) -> None:
         super().__init__(local, remote)
         self._is_coordinators = False
-        self._closing = threading.Event()
-        self._copy_logins()
-        self._copier = threading.Thread(target=self._keep_logins, name="login-copier", daemon=True)
-        self._copier.start()
+        with contextlib.suppress(StoreError):  # so that who comes first can log in
+            copy_logins(local, remote)
+        self._copier = Copier(local, remote, copy_logins)
 
     @property
     def reads_supabase(self) -> bool:
@@ -68,22 +113,23 @@ class MonitorStore(MirroredStore):
 
     def close(self) -> None:
         """End the threads, after a last attempt to carry what waits."""
-        self._closing.set()
-        self._copier.join(COPY_LOGINS_EVERY_S)
+        self._copier.stop()
         super().close()
-
-    def _keep_logins(self) -> None:
-        while not self._closing.wait(COPY_LOGINS_EVERY_S):
-            self._copy_logins()
-
-    def _copy_logins(self) -> None:
-        with contextlib.suppress(StoreError):  # the carrier tells it, and the last copy serves
-            copy_logins(self._local, self._remote)
 
 
 def copy_logins(local: SqliteStore, remote: Store) -> None:
     """Take over accounts and sessions that have changed in Supabase; StoreError if it cannot be read."""
-    here: set[Row] = {*local.get(UserRow), *local.get(SessionRow)}
-    there: list[Row] = [*remote.get(UserRow), *remote.get(SessionRow, newest=NUM_SESSIONS_COPIED)]
-    if changed := [row for row in there if row not in here]:
-        local.put_copies(changed)
+    _copy_new(local, UserRow, remote.get(UserRow))
+    _copy_new(local, SessionRow, remote.get(SessionRow, newest=NUM_SESSIONS_COPIED))
+
+
+def copy_requests(local: SqliteStore, remote: Store) -> None:
+    """Take over what was asked of runs and said of sites in Supabase; StoreError if it cannot be read."""
+    _copy_new(local, SiteAccessRow, remote.get(SiteAccessRow))
+    _copy_new(local, RunRequestRow, remote.get(RunRequestRow, newest=NUM_REQUESTS_COPIED))
+
+
+def _copy_new(local: SqliteStore, row_type: type[CopiedT], there: Sequence[CopiedT]) -> None:
+    here = set(local.get(row_type))
+    if new := [row for row in there if row not in here]:
+        local.put_copies(new)

@@ -1,8 +1,9 @@
 """Flower's Grid in memory, and sites that answer it, for tests of what the coordinator does."""
 
 import copy
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from flwr.app import Error, Message, RecordDict
@@ -99,7 +100,7 @@ def evaluation_of(counts: EvalCounts, *, with_replicates: bool = False) -> Evalu
     bands = BandCounts.zero()
     bands.num_nodules[2], bands.nodules_hit[2] = counts.num_nodules, counts.nodules_hit
     replicates = repeat_counts(counts) if with_replicates else None
-    return EvaluateReply(counts, bands, evaluate_s=0.5, replicates=replicates)
+    return EvaluateReply(counts, bands, evaluate_s=0.5, began_at_s=time.time(), replicates=replicates)
 
 
 def repeat_counts(counts: EvalCounts) -> Replicates:
@@ -127,6 +128,7 @@ class FakeSite:
     logits_of_nodules: tuple[float, ...] = (1.0, 2.0)
     logits_of_others: tuple[float, ...] = (-1.0, -2.0)
     num_scans: int = 2
+    clock_ahead_s: float = 0.0
     card: DataCard = field(default_factory=lambda: make_data_card([]))
     instead: dict[str, Answer] = field(default_factory=dict)
 
@@ -138,16 +140,22 @@ class FakeSite:
             case messages.JOIN:
                 return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
-                return messages.pack_prepare_reply(PrepareReply(7, 2, self.card))
+                return messages.pack_prepare_reply(PrepareReply(7, 2, self.card, self.clock_s))
             case "train":
-                return messages.pack_train_reply(
-                    TrainReply(self.weights, self.num_examples, self.loss, train_s=1.5)
-                )
+                update = TrainReply(self.weights, self.num_examples, self.loss, 0.0, self.clock_s)
+                return messages.pack_train_reply(update)
             case "evaluate":
                 is_asked = messages.wants_intervals(message.content)
-                return messages.pack_evaluate_reply(evaluation_of(self.counts, with_replicates=is_asked))
+                evaluation = evaluation_of(self.counts, with_replicates=is_asked)
+                evaluation = replace(evaluation, evaluate_s=0.0, began_at_s=self.clock_s)
+                return messages.pack_evaluate_reply(evaluation)
             case _:
                 return RecordDict()
+
+    @property
+    def clock_s(self) -> float:
+        """What its clock shows."""
+        return time.time() + self.clock_ahead_s
 
     @property
     def counts(self) -> EvalCounts:

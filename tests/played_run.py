@@ -17,7 +17,7 @@ from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
 SCORE = score(COUNTS)
-UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5)
+UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5, began_at_s=time.time())
 EVALUATION = evaluation_of(COUNTS)
 DRIFT = Drift(norm=1.5, cosine=0.9)
 MODEL_BYTES = 3_600_000

@@ -1,4 +1,5 @@
 import io
+import time
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -95,6 +96,15 @@ def test_answer_to_the_last_evaluation_has_replicates(app: ClientApp) -> None:
     reply = messages.unpack_evaluate_reply(ask(app, "evaluate", last))
     assert reply.replicates
     assert 0.7 < reply.replicates.num_scans.mean() < 1.3  # 500 Poisson numbers of mean 1: within 6 sd
+
+
+@pytest.mark.parametrize("message_type", [messages.PREPARE, "train", "evaluate"])
+def test_answers_tell_when_the_work_began(app: ClientApp, message_type: str) -> None:
+    before_s = time.time()
+    numbers = ask(app, message_type, task()).metric_records[messages.METRICS]
+    assert before_s <= numbers["began_at_s"] <= time.time()
+    work_s = numbers.get("train_s", numbers.get("evaluate_s", 0))
+    assert numbers["began_at_s"] + work_s <= time.time() + 0.01
 
 
 def test_no_answer_holds_a_scan_uid_or_path(app: ClientApp, scans: Path) -> None:

@@ -3,8 +3,14 @@ from pathlib import Path
 import pytest
 
 from fl_core.errors import ConfigError
-from fl_store.connect import open_local_store, open_monitor_store, open_store, open_supabase
-from fl_store.mirrored import MirroredStore, MonitorStore
+from fl_store.connect import (
+    open_coordinator_store,
+    open_local_store,
+    open_monitor_store,
+    open_store,
+    open_supabase,
+)
+from fl_store.mirrored import CoordinatorStore, MirroredStore, MonitorStore
 from fl_store.rows import EventRow, UserRow
 from fl_store.sqlite import SqliteStore
 from tests.store_contract import EVENT, USER
@@ -33,7 +39,7 @@ def test_store_of_a_home_is_its_sqlite_file(tmp_path: Path) -> None:
 
 
 def test_without_the_variables_there_is_no_supabase(tmp_path: Path) -> None:
-    for open_it in (open_store, open_monitor_store, open_local_store):
+    for open_it in (open_store, open_coordinator_store, open_monitor_store, open_local_store):
         store = open_it(tmp_path)
         assert type(store) is SqliteStore
         store.close()
@@ -42,13 +48,18 @@ def test_without_the_variables_there_is_no_supabase(tmp_path: Path) -> None:
 
 def test_with_the_variables_rows_are_mirrored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     configure(monkeypatch)
-    for open_it, kind in ((open_store, MirroredStore), (open_monitor_store, MonitorStore)):
+    kinds = {
+        open_store: MirroredStore,
+        open_coordinator_store: CoordinatorStore,
+        open_monitor_store: MonitorStore,
+    }
+    for open_it, kind in kinds.items():
         store = open_it(tmp_path)
         assert type(store) is kind
         store.close()
 
 
-@pytest.mark.parametrize("open_it", [open_store, open_monitor_store])
+@pytest.mark.parametrize("open_it", [open_store, open_coordinator_store, open_monitor_store])
 def test_wrong_key_is_a_warning_and_rows_are_kept_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, open_it: object
 ) -> None:
@@ -74,7 +85,7 @@ def test_accounts_of_supabase_are_known_to_a_new_home(
     first = open_store(tmp_path / "first")
     first.put([USER])
     first.close()
-    second = open_store(tmp_path / "second", copies_logins=True)
+    second = open_store(tmp_path / "second", copies_changes=True)
     assert second.get(UserRow) == [USER]
     second.close()
 
@@ -83,6 +94,6 @@ def test_accounts_are_not_waited_for_when_supabase_is_down(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     configure(monkeypatch)
-    store = open_store(tmp_path, copies_logins=True)
+    store = open_store(tmp_path, copies_changes=True)
     assert store.get(UserRow) == []
     store.close()

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fl_server.data_shift import Shift, find_chance_distance, find_shifts
-from luna16.data_card import DataCard, ScanFacts, make_data_card
+from fl_server.data_shift import PairDistance, Shift, find_chance_distance, find_distances, find_shifts
+from luna16.data_card import BINS, DataCard, ScanFacts, make_data_card
 from luna16.histogram import Histogram, find_distance
 
 REAL_TABLES = Path(__file__).parents[2] / "shared" / "data" / "luna16"
@@ -62,6 +62,29 @@ def test_of_two_sites_the_first_is_told() -> None:
 )
 def test_without_another_site_that_tells_there_is_nothing_to_compare(cards: dict[str, DataCard]) -> None:
     assert list(find_shifts(cards)) == []
+
+
+def test_two_sites_are_apart_as_computed_by_hand() -> None:
+    one, other = card_of(60, 20), card_of(20, 60)
+    apart = {each.histogram: each for each in find_distances(one, other)}
+    assert apart.keys() == BINS.keys()
+    by_hand = math.sqrt(0.75 * math.log2(1.5) + 0.25 * math.log2(0.5))
+    assert apart["vendor"].distance == pytest.approx(by_hand)
+    chance = find_chance_distance(one.histograms["vendor"], other.histograms["vendor"])
+    assert apart["vendor"].by_chance == chance
+    assert list(find_distances(other, one)) == list(apart.values())
+
+
+def test_what_one_site_withholds_cannot_be_compared() -> None:
+    assert set(find_distances(card_of(9, 0), EMPTY)) == {PairDistance(name, None, None) for name in BINS}
+
+
+def test_sites_that_tell_no_bin_in_common_cannot_be_compared() -> None:
+    ge = Histogram((None, 9, None, None, None, None), 20, 20)
+    canon = Histogram((9, None, None, None, None, None), 20, 20)
+    one, other = (replace(EMPTY, histograms={"vendor": each}) for each in (ge, canon))
+    (apart,) = [each for each in find_distances(one, other) if each.histogram == "vendor"]
+    assert apart == PairDistance("vendor", None, None)
 
 
 def test_chance_is_larger_with_fewer_draws() -> None:

@@ -106,3 +106,12 @@ def test_ticks_go_on_while_replies_are_waited_for(
     grid.on_tick = lambda: ticks.append(None)
     grid.send_and_receive(tasks_for([5]), timeout=0.2)
     assert 2 <= len(ticks) <= 11
+
+
+def test_who_computes_for_long_can_let_ticks_go_on(grid: PromptGrid, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid_module, "TICK_S", 60)
+    ticks: list[None] = []
+    grid.on_tick = lambda: ticks.append(None)
+    for _ in range(3):
+        grid.tick_when_due()
+    assert len(ticks) == 1

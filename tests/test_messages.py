@@ -19,8 +19,10 @@ WEIGHTS = {
     "layer.weight": np.array([[0.1, -2.5e-38], [3.4e38, -0.0]], dtype=np.float32),
     "layer.steps": np.array(7, dtype=np.int64),
 }
-PREPARED = PrepareReply(7, 2, make_data_card([ScanFacts((1.0, 0.7, 0.7), (5.0,), vendor="ge")] * 9))
-UPDATE = TrainReply(WEIGHTS, num_examples=120, loss=0.25, train_s=1.5)
+BEGAN_AT_S = 1_795_000_000.123456
+CARD = make_data_card([ScanFacts((1.0, 0.7, 0.7), (5.0,), vendor="ge")] * 9)
+PREPARED = PrepareReply(7, 2, CARD, BEGAN_AT_S)
+UPDATE = TrainReply(WEIGHTS, num_examples=120, loss=0.25, train_s=1.5, began_at_s=BEGAN_AT_S)
 
 
 def bins(**counts: int) -> np.ndarray:
@@ -185,8 +187,8 @@ def test_card_that_is_not_ours_is_refused_in_one_line(card: Any, words: str) -> 
         messages.unpack_prepare_reply(content)
 
 
-@pytest.mark.parametrize("name", ["num_train_scans", "num_validation_scans"])
-def test_prepare_reply_with_a_bad_count_names_it(name: str) -> None:
+@pytest.mark.parametrize("name", ["num_train_scans", "num_validation_scans", "began_at_s"])
+def test_prepare_reply_with_a_bad_number_names_it(name: str) -> None:
     content = messages.pack_prepare_reply(PREPARED)
     content.metric_records[messages.METRICS][name] = -1
     with pytest.raises(MessageError, match=f"The message says {name} is -1"):
@@ -196,6 +198,7 @@ def test_prepare_reply_with_a_bad_count_names_it(name: str) -> None:
 def test_update_arrives_as_it_was() -> None:
     arrived = messages.unpack_train_reply(as_received(messages.pack_train_reply(UPDATE)))
     assert (arrived.num_examples, arrived.loss, arrived.train_s) == (120, 0.25, 1.5)
+    assert arrived.began_at_s == BEGAN_AT_S
     np.testing.assert_array_equal(arrived.weights["layer.weight"], WEIGHTS["layer.weight"])
 
 
@@ -211,6 +214,8 @@ def test_update_arrives_as_it_was() -> None:
         ("loss", -0.1),
         ("train_s", -1.0),
         ("train_s", None),
+        ("began_at_s", float("inf")),
+        ("began_at_s", None),
     ],
 )
 def test_bad_number_of_an_update_is_refused_by_name(name: str, value: Any) -> None:
@@ -227,7 +232,7 @@ def test_bad_number_of_an_update_is_refused_by_name(name: str, value: Any) -> No
 def test_counts_arrive_as_they_were() -> None:
     content = as_received(messages.pack_evaluate_reply(EVALUATION))
     arrived = messages.unpack_evaluate_reply(content)
-    assert arrived.evaluate_s == 0.5
+    assert (arrived.evaluate_s, arrived.began_at_s) == (0.5, EVALUATION.began_at_s)
     for part in ("counts", "bands", "replicates"):
         came, went = vars(getattr(arrived, part)), vars(getattr(EVALUATION, part))
         assert came.keys() == went.keys()
@@ -245,7 +250,9 @@ def test_replicates_are_sent_only_if_they_are_asked_for() -> None:
     assert messages.unpack_evaluate_reply(without).replicates is None
 
 
-@pytest.mark.parametrize("name", ["num_scans", "num_nodules", "positive_loss_sum", "negative_loss_sum"])
+@pytest.mark.parametrize(
+    "name", ["num_scans", "num_nodules", "positive_loss_sum", "negative_loss_sum", "began_at_s"]
+)
 @pytest.mark.parametrize("value", [None, -1, float("nan"), [1]])
 def test_bad_number_of_an_evaluation_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(MessageError, match=f"The message says {name} is"):

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -6,8 +7,8 @@ import pytest
 
 from fl_core.errors import StoreUnavailableError
 from fl_store.base import Store
-from fl_store.mirrored import MirroredStore, MonitorStore, copy_logins
-from fl_store.rows import EventRow, RunRow, SessionRow, UserRow
+from fl_store.mirrored import CoordinatorStore, MirroredStore, MonitorStore, copy_logins, copy_requests
+from fl_store.rows import EventRow, RunRequest, RunRequestRow, RunRow, SessionRow, SiteAccessRow, UserRow
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
@@ -127,5 +128,42 @@ def test_copy_never_undoes_a_newer_change_here(tmp_path: Path) -> None:
     here.put([enabled])
     copy_logins(here, there)
     assert here.get(UserRow) == [enabled]
+    here.close()
+    there.close()
+
+
+REQUEST = RunRequestRow("run-1", RunRequest.STOP, "anna", NOON)
+SHUT_OUT = SiteAccessRow("north", is_allowed=False, changed_by="anna", changed_at=NOON)
+
+
+def test_what_is_asked_elsewhere_reaches_the_coordinator(tmp_path: Path) -> None:
+    """Another SQLite file stands for Supabase: what the run's own process reads is the local one."""
+    elsewhere, run = SqliteStore(tmp_path / "there.db"), SqliteStore(tmp_path / "fedluna.db")
+    store = CoordinatorStore(SqliteStore(run.path), SqliteStore(elsewhere.path))
+    elsewhere.put([REQUEST, SHUT_OUT])
+    wait_until(lambda: run.get(RunRequestRow) == [REQUEST])
+    wait_until(lambda: run.get(SiteAccessRow) == [SHUT_OUT])
+    store.close()
+    elsewhere.close()
+    run.close()
+
+
+def test_coordinator_does_not_wait_for_a_dead_supabase(tmp_path: Path) -> None:
+    began_s = time.monotonic()
+    store = CoordinatorStore(SqliteStore(tmp_path / "fedluna.db"), SupabaseStore(NOWHERE))
+    store.put([REQUEST])
+    assert store.get(RunRequestRow) == [REQUEST]
+    assert time.monotonic() - began_s < 1
+    store.close()
+
+
+def test_copy_of_an_older_word_does_not_undo_a_newer_one_here(tmp_path: Path) -> None:
+    here, there = (SqliteStore(tmp_path / name) for name in ("here.db", "there.db"))
+    newer = replace(SHUT_OUT, is_allowed=True, changed_at=NOON + SECOND)
+    there.put([SHUT_OUT, REQUEST])
+    here.put([newer])
+    copy_requests(here, there)
+    assert here.get(SiteAccessRow) == [newer]
+    assert here.get(RunRequestRow) == [REQUEST]
     here.close()
     there.close()

@@ -1,6 +1,7 @@
 import logging
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from fl_store.rows import (
     FEDERATION,
     SENSITIVITIES,
     CheckpointRow,
+    CurveRow,
     DataCardRow,
     EventRow,
     Metric,
@@ -37,7 +39,7 @@ from luna16.data_card import ScanFacts, make_data_card
 from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
-UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5)
+UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5, began_at_s=0)
 EVALUATION = evaluation_of(COUNTS)
 
 
@@ -96,6 +98,16 @@ def test_update_is_written_when_it_comes(recorder: Recorder, store: SqliteStore)
     assert site_round(store, "south").state is SiteRoundState.TRAINING
 
 
+def test_begin_of_work_lies_between_sending_and_receiving(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    sent_at = site_round(store).train_sent_at
+    began_at_s = sent_at.timestamp() + 1000.001
+    recorder.keep_trained("north", replace(UPDATE, train_s=1e-6, began_at_s=began_at_s), bytes_up=0)
+    row = site_round(store)
+    times = [sent_at, row.train_began_at, row.train_received_at]
+    assert sorted(filter(None, times)) == times
+
+
 def test_bytes_of_training_and_evaluation_add_up(recorder: Recorder, store: SqliteStore) -> None:
     recorder.start_round(1, ["north"], bytes_down=100)
     recorder.keep_trained("north", UPDATE, bytes_up=90)
@@ -150,6 +162,17 @@ def test_round_ends_with_the_numbers_of_the_federation(recorder: Recorder, store
     assert written[Metric.AUC] == 1.0
     (loss,) = store.get(MetricRow, site=FEDERATION, metric=Metric.TRAIN_LOSS)
     assert loss.num_examples == 120
+
+
+def test_every_round_has_curves_of_each_site_and_the_federation(
+    recorder: Recorder, store: SqliteStore
+) -> None:
+    recorder.start_round(1, ["north"], bytes_down=0)
+    recorder.keep_evaluated("north", EVALUATION, bytes_up=0)
+    recorder.end_round(0.4, ScoreSheet.pool([EVALUATION]))
+    curves = {row.site: row.points for row in store.get(CurveRow, round_no=1)}
+    assert curves.keys() == {"north", FEDERATION}
+    assert curves["north"] == curves[FEDERATION]
 
 
 def test_failure_is_told_with_site_round_and_reason(recorder: Recorder, store: SqliteStore) -> None:

@@ -1,4 +1,5 @@
 import logging
+from time import sleep
 
 import pytest
 from flwr.app import Error, RecordDict
@@ -6,15 +7,29 @@ from flwr.app import Error, RecordDict
 from fl_core import messages
 from fl_core.config import TaskSettings
 from fl_core.errors import RunFailedError
-from fl_core.messages import PrepareReply
+from fl_core.messages import PrepareReply, TrainReply
 from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
-from fl_store.rows import DataCardRow, EventRow, PresenceRow, RunRow, RunState, SiteRow, utc_now
+from fl_server.run_control import RunControl
+from fl_store.rows import (
+    DataCardRow,
+    DataShiftRow,
+    EventRow,
+    PresenceRow,
+    RunRequest,
+    RunRequestRow,
+    RunRow,
+    RunState,
+    SiteAccessRow,
+    SiteRoundRow,
+    SiteRow,
+    utc_now,
+)
 from fl_store.sqlite import SqliteStore
 from luna16.config import DataConfig
-from luna16.data_card import ScanFacts, make_data_card
+from luna16.data_card import BINS, ScanFacts, make_data_card
 from tests.fake_grid import FakeGrid, FakeSite
 
 SETTINGS = TaskSettings(data=DataConfig(patch_size_vox=24))
@@ -35,8 +50,8 @@ def grid(flower: FakeGrid) -> PromptGrid:
 
 @pytest.fixture
 def roll_call(grid: PromptGrid, store: SqliteStore) -> RollCall:
-    run = RunRow("r1", "Run", RunState.WAITING, 5, {}, utc_now())
-    return RollCall(grid, Recorder(store, run), SETTINGS)
+    recorder = Recorder(store, RunRow("r1", "Run", RunState.WAITING, 5, {}, utc_now()))
+    return RollCall(grid, recorder, SETTINGS, RunControl(store, recorder, "r1"))
 
 
 def call_all(roll_call: RollCall, times: int = 9) -> None:
@@ -63,6 +78,7 @@ def test_site_joins_prepares_and_is_used(
     assert roll_call.site_of(5) == "north"
     (site,) = store.get(SiteRow)
     assert (site.site, site.node_id, site.num_train_scans, site.num_validation_scans) == ("north", "5", 7, 2)
+    assert site.version == "0.1.0"
     assert events(store, "site_ready") == ["Site 'north' is ready: 7 scans to train on, 2 to validate on."]
 
 
@@ -135,7 +151,9 @@ def test_answer_of_an_old_node_does_not_make_the_new_one_ready(
     call_all(roll_call)
     flower.nodes[6] = FakeSite("north", instead={messages.PREPARE: None})
     call_all(roll_call)
-    flower.answer_late(node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, make_data_card([]))))
+    flower.answer_late(
+        node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, make_data_card([]), 0))
+    )
     call_all(roll_call)
     assert list(grid.get_node_ids()) == []
 
@@ -229,7 +247,7 @@ def test_data_card_of_a_ready_site_is_kept(flower: FakeGrid, roll_call: RollCall
 def test_site_whose_card_is_not_ours_cannot_join(
     flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
 ) -> None:
-    answer = messages.pack_prepare_reply(PrepareReply(7, 2, GE))
+    answer = messages.pack_prepare_reply(PrepareReply(7, 2, GE, 0))
     answer.config_records[messages.CONFIG]["card"] = "{}"
     flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: answer})}
     call_all(roll_call)
@@ -268,3 +286,121 @@ def test_site_that_joins_later_is_compared_and_no_site_is_told_twice(
     roll_call.wait_for(3, timeout_s=20)
     assert first == ["east"]  # of two, none is the odd one
     assert [event.site for event in store.get(EventRow, kind="site_differs")] == ["east", "north"]
+
+
+def shifts(store: SqliteStore) -> dict[tuple[str, str], DataShiftRow]:
+    return {(row.site, row.other_site): row for row in store.get(DataShiftRow, histogram="vendor")}
+
+
+def test_how_far_each_two_sites_are_apart_is_kept(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    cards = {"south": GE, "east": GE, "north": SIEMENS, "west": make_data_card([])}
+    flower.nodes = {5 + i: FakeSite(name, card=card) for i, (name, card) in enumerate(cards.items())}
+    roll_call.wait_for(4, timeout_s=20)
+    distances = {pair: row.distance for pair, row in shifts(store).items()}
+    told = {("east", "north"): 1.0, ("east", "south"): 0.0, ("north", "south"): 1.0}
+    assert distances == told | dict.fromkeys([("east", "west"), ("north", "west"), ("south", "west")])
+    assert 0 < (shifts(store)["east", "north"].by_chance or 0) < 1
+    assert len(store.get(DataShiftRow)) == 6 * len(BINS)
+
+
+def test_only_pairs_of_a_site_with_a_new_card_are_compared_anew(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("east", card=GE), 6: FakeSite("north", card=GE)}
+    roll_call.wait_for(2, timeout_s=20)
+    flower.nodes[7] = FakeSite("south", card=GE)
+    roll_call.wait_for(3, timeout_s=20)
+    first = shifts(store)
+    flower.nodes[8] = FakeSite("south", card=SIEMENS)  # it is back, with other data
+    call_all(roll_call)
+    roll_call.wait_for(3, timeout_s=20)
+    assert shifts(store)["east", "north"] == first["east", "north"]
+    assert (first["east", "south"].distance, shifts(store)["east", "south"].distance) == (0, 1)
+
+
+def test_clock_of_a_site_is_learned_when_it_prepares(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", clock_ahead_s=60)}
+    call_all(roll_call)
+    recorder = roll_call._recorder
+    recorder.start_round(1, ["north"], bytes_down=0)
+    sent_at_s = store.get(SiteRoundRow)[0].train_sent_at.timestamp()
+    update = TrainReply({}, num_examples=1, loss=0, train_s=0, began_at_s=sent_at_s + 60.001)
+    sleep(0.2)  # this answer alone would put the begin at 0.1 s
+    recorder.keep_trained("north", update, bytes_up=0)
+    began_at = store.get(SiteRoundRow)[0].train_began_at
+    assert began_at
+    assert began_at.timestamp() - sent_at_s < 0.06
+
+
+def say(store: SqliteStore, *, is_allowed: bool, site: str = "north") -> None:
+    store.put([SiteAccessRow(site, is_allowed, "anna", utc_now())])
+
+
+def test_site_that_is_shut_out_is_not_admitted(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    say(store, is_allowed=False)
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    call_all(roll_call)
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.REFUSE]
+    reason = messages.unpack_refusal([m for m in flower.sent if m.metadata.dst_node_id == 5][-1].content)
+    assert reason == "The coordinator does not let site 'north' take part. Ask who runs it."
+    assert list(grid.get_node_ids()) == [6]
+
+
+def test_site_that_is_shut_out_is_used_until_the_round_is_over(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    roll_call.wait_for(2, timeout_s=20)
+    say(store, is_allowed=False)
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == [5, 6]
+    assert presence(store)["north"] == "revoked"
+    roll_call.wait_for(1, timeout_s=20)
+    assert list(grid.get_node_ids()) == [6]
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.PREPARE]
+
+
+def test_site_that_is_let_in_again_is_used_from_the_next_round(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    roll_call.wait_for(2, timeout_s=20)
+    say(store, is_allowed=False)
+    roll_call.wait_for(1, timeout_s=20)
+    say(store, is_allowed=True)
+    roll_call.wait_for(2, timeout_s=20)
+    assert list(grid.get_node_ids()) == [5, 6]
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.PREPARE]
+
+
+def test_site_that_is_shut_out_does_not_count_as_ready(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
+    call_all(roll_call)
+    say(store, is_allowed=False)
+    with pytest.raises(RunFailedError, match="ready were: south"):
+        roll_call.wait_for(2, timeout_s=0.05)
+
+
+def test_time_in_a_pause_is_not_waited_for(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    store.put([RunRequestRow("r1", RunRequest.PAUSE, "anna", utc_now())])
+
+    def join_and_resume() -> None:
+        sleep(0.2)  # longer than it would wait
+        flower.nodes = {5: FakeSite("north")}
+        call_all(roll_call)
+        store.put([RunRequestRow("r1", RunRequest.RESUME, "anna", utc_now())])
+        roll_call.tick()
+
+    grid.on_tick = join_and_resume
+    roll_call.wait_for(1, timeout_s=0.1)
+    assert [row.state for row in store.get(RunRow)] == [RunState.WAITING]

@@ -14,8 +14,10 @@ import pytest
 
 from fl_core.errors import UsageError
 from fl_server.cli import main
+from fl_server.home_lock import hold_home
+from fl_server.people import name_terminal_user
 from fl_server.runs_cli import find_run, write_whole
-from fl_store.rows import Metric, MetricRow, RunRow, RunState, utc_now
+from fl_store.rows import Metric, MetricRow, RunRequest, RunRequestRow, RunRow, RunState, utc_now
 from fl_store.sqlite import SqliteStore
 
 Run = Callable[..., int]
@@ -76,6 +78,42 @@ def test_list_may_be_of_the_newest_only(
     put_runs(store, "run-1", "run-2", "run-3")
     assert run("list", "--newest", "2", "--json") == 0
     assert [row["run_id"] for row in json.loads(capsys.readouterr().out)] == ["run-2", "run-3"]
+
+
+@pytest.mark.parametrize("request_", RunRequest)
+def test_run_that_goes_on_is_asked(
+    run: Run, store: SqliteStore, request_: RunRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_runs(store, "run-1")
+    with hold_home(store.path.parent):
+        assert run(request_, "last") == 0
+    (row,) = store.get(RunRequestRow)
+    assert (row.run_id, row.request, row.requested_by) == ("run-1", request_, name_terminal_user())
+    assert capsys.readouterr().out.startswith("Run run-1 is asked to ")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "words"),
+    [
+        ("run-1", "Run run-1 is finished: there is nothing to stop."),
+        ("run-9", "There is no run 'run-9'. The newest runs are: run-1."),
+    ],
+)
+def test_run_that_is_over_or_unknown_is_asked_nothing(
+    run: Run, played: SqliteStore, wanted: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("stop", wanted) == 2
+    assert capsys.readouterr().err == f"{words}\n"
+    assert played.get(RunRequestRow) == []
+
+
+def test_run_whose_coordinator_was_killed_is_asked_nothing(
+    run: Run, store: SqliteStore, capsys: pytest.CaptureFixture[str]
+) -> None:
+    put_runs(store, "run-1")
+    assert run("stop", "last") == 2
+    assert capsys.readouterr().err == "No fl-server conducts run run-1: there is nothing to stop.\n"
+    assert store.get(RunRequestRow) == []
 
 
 def test_without_a_run_the_list_is_one_sentence(

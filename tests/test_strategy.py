@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
+from fl_server.run_control import RunControl
 from fl_server.run_folder import RunFolder
 from fl_server.strategy import NoduleFedAvg
 from fl_store.rows import (
@@ -26,8 +27,11 @@ from fl_store.rows import (
     Metric,
     MetricRow,
     RoundRow,
+    RunRequest,
+    RunRequestRow,
     RunRow,
     RunState,
+    SiteAccessRow,
     SiteRoundRow,
     utc_now,
 )
@@ -58,6 +62,7 @@ class Federation:
     store: SqliteStore
     folder: Path
     flower: FakeGrid
+    on_pause: Callable[[], None] = lambda: None
     strategy: NoduleFedAvg = field(init=False)
     grid: PromptGrid = field(init=False)
 
@@ -68,9 +73,17 @@ class Federation:
         self.store.put([run])
         self.grid = PromptGrid(self.flower)
         recorder = Recorder(self.store, run)
-        roll_call = RollCall(self.grid, recorder, TaskSettings())
+        control = RunControl(self.store, recorder, "r1")
+        roll_call = RollCall(self.grid, recorder, TaskSettings(), control)
         for _ in range(2 * len(sites) + 1):
             roll_call.call()
+
+        def tick() -> None:
+            if recorder.run_state is RunState.PAUSED:
+                self.on_pause()
+            roll_call.tick()
+
+        self.grid.on_tick = tick
         folder = RunFolder(self.folder, "r1", TaskSettings())
         self.strategy = NoduleFedAvg(config, self.grid, roll_call, recorder, folder)
         task = messages.pack_settings(TaskSettings())
@@ -103,6 +116,7 @@ def federation(
     store: SqliteStore, tmp_path: Path, flower_identity: None, monkeypatch: pytest.MonkeyPatch
 ) -> Federation:
     monkeypatch.setattr(grid_module, "POLL_S", 0.001)
+    monkeypatch.setattr(grid_module, "TICK_S", 0.01)
     folder = tmp_path / "run"
     folder.mkdir()
     return Federation(store, folder, FakeGrid())
@@ -114,7 +128,7 @@ def instead_of_training(answer: Answer) -> FakeSite:
 
 
 def bad_update(weights: dict[str, np.ndarray], num_examples: int = 50) -> RecordDict:
-    return messages.pack_train_reply(TrainReply(weights, num_examples, loss=0.5, train_s=1))
+    return messages.pack_train_reply(TrainReply(weights, num_examples, loss=0.5, train_s=1, began_at_s=0))
 
 
 def mean_of_two() -> dict[str, np.ndarray]:
@@ -213,7 +227,7 @@ def test_bad_update_is_left_out_and_named(federation: Federation, answer: Answer
 
 
 def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) -> None:
-    content = messages.pack_train_reply(TrainReply(SOUTH.weights, 300, loss=0.8, train_s=1))
+    content = messages.pack_train_reply(TrainReply(SOUTH.weights, 300, loss=0.8, train_s=1, began_at_s=0))
     content["more"] = MetricRecord({"surprise": 1})
     content["weights"] = ArrayRecord({"w": Array(np.ones(3))})
     content.metric_records[messages.METRICS]["surprise"] = 1
@@ -226,6 +240,15 @@ def test_site_that_does_not_answer_is_told_and_left_out(federation: Federation) 
     assert_is_mean_of_two(federation.model)
     assert federation.states()["east"] == "no answer"
     assert [event.site for event in federation.store.get(EventRow, kind="site_late")] == ["east"]
+
+
+def test_when_a_site_began_is_told_in_the_coordinators_time(federation: Federation) -> None:
+    federation.run([replace(NORTH, clock_ahead_s=3600), replace(SOUTH, clock_ahead_s=-7)], rounds=2)
+    for row in federation.store.get(SiteRoundRow):
+        train = (row.train_sent_at, row.train_began_at, row.train_received_at)
+        evaluate = (row.evaluate_sent_at, row.evaluate_began_at, row.evaluate_received_at)
+        for times in (train, evaluate):
+            assert sorted(filter(None, times)) == list(times)
 
 
 def test_site_left_out_is_not_asked_to_evaluate(federation: Federation) -> None:
@@ -245,6 +268,38 @@ def test_too_few_good_updates_end_the_run_with_a_clear_line(federation: Federati
         "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation])."
     )
     assert not (federation.folder / "last.safetensors").exists()
+
+
+def test_run_that_is_paused_in_a_round_ends_it_and_rests_before_the_next(federation: Federation) -> None:
+    class Asking(FakeSite):
+        def __call__(self, message: Any) -> Answer:
+            if message.metadata.message_type == "evaluate":
+                federation.store.put([RunRequestRow("r1", RunRequest.PAUSE, "anna", utc_now())])
+            return super().__call__(message)
+
+    def resume() -> None:
+        ended.append([row.ended_at is not None for row in federation.store.get(RoundRow)])
+        federation.store.put([RunRequestRow("r1", RunRequest.RESUME, "anna", utc_now())])
+
+    ended: list[list[bool]] = []
+    federation.on_pause = resume
+    federation.run([Asking(**vars(NORTH)), SOUTH], rounds=2)
+    assert ended == [[True]]
+    assert len(federation.store.get(RoundRow)) == 2
+    assert [row.state for row in federation.store.get(RunRow)] == [RunState.RUNNING]
+
+
+def test_site_that_is_shut_out_in_a_round_ends_it_and_gets_no_other(federation: Federation) -> None:
+    class Leaving(FakeSite):
+        def __call__(self, message: Any) -> Answer:
+            if message.metadata.message_type == "train":
+                federation.store.put([SiteAccessRow("east", False, "anna", utc_now())])
+            return super().__call__(message)
+
+    federation.run([NORTH, SOUTH, Leaving(**vars(EAST))], rounds=2)
+    assert federation.states(1) == dict.fromkeys(("east", "north", "south"), "done")
+    assert federation.states(2) == dict.fromkeys(("north", "south"), "done")
+    assert federation.flower.types_sent_to(12) == ["query.join", "query.prepare", "train", "evaluate"]
 
 
 def test_too_few_sites_end_the_run_with_a_clear_line(federation: Federation) -> None:

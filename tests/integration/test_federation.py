@@ -1,6 +1,7 @@
 """The real thing: coordinator, hospitals and monitor as processes, started by their public commands."""
 
 import contextlib
+import getpass
 import hashlib
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +31,14 @@ from fl_store.rows import (
     EventRow,
     Metric,
     MetricRow,
+    PresenceRow,
     RoundRow,
     RunRow,
     RunState,
     SiteRoundRow,
     SiteRoundState,
     SiteRow,
+    utc_now,
 )
 from luna16.config import read_course
 from luna16.course import Origin, take_course
@@ -63,13 +67,15 @@ class Workplace:
     def home(self) -> Path:
         return self.folder / "home"
 
-    def write_config(self, *, rounds: int = 2, min_sites: int = 2, wait_for_sites_s: float = 120) -> Path:
+    def write_config(
+        self, *, rounds: int = 2, min_sites: int = 2, wait_for_sites_s: float = 120, epochs: int = 1
+    ) -> Path:
         path = self.folder / "run.toml"
         path.write_text(
             f"[federation]\nrounds = {rounds}\nmin_sites = {min_sites}\n"
             f"wait_for_sites_s = {wait_for_sites_s}\n"
             f"[server]\nfleet_port = {self.fleet_port}\ncontrol_port = {self.control_port}\n"
-            "[data]\npatch_size_vox = 16\n[training]\nepochs = 1\n"
+            f"[data]\npatch_size_vox = 16\n[training]\nepochs = {epochs}\n"
         )
         return path
 
@@ -181,6 +187,7 @@ def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> No
         (2, "south"),
     }
     assert all(part.state is SiteRoundState.DONE and part.bytes_up > 3_500_000 for part in parts)
+    assert all(part.train_began_at and part.evaluate_began_at for part in parts)
     assert all(part.update_norm and -1 <= (part.update_cosine or 0) <= 1 for part in parts)
     assert {row.site: row.num_validation_scans for row in workplace.rows(SiteRow)} == {"north": 1, "south": 1}
     cards = {row.site: row.card for row in workplace.rows(DataCardRow)}
@@ -319,6 +326,59 @@ def test_ctrl_c_in_the_middle_of_a_round_leaves_no_process(workplace: Workplace)
     assert is_eventually(lambda: not workplace.processes()), workplace.processes()
     (run,) = workplace.rows(RunRow)
     assert run.state is RunState.STOPPED
+
+
+def test_a_run_is_paused_resumed_and_stopped_from_another_terminal(workplace: Workplace) -> None:
+    server = workplace.start_server(rounds=100, min_sites=1, epochs=60)
+    site = workplace.start_site("north", 0)
+    workplace.wait_for_line(site, "round 1")
+
+    ask(workplace, "pause")
+    assert is_eventually(lambda: run_state(workplace) is RunState.PAUSED, 60)
+    paused = workplace.rows(SiteRoundRow)
+    assert {part.state for part in paused} == {SiteRoundState.DONE}
+    paused_at = utc_now()
+    assert is_eventually(lambda: are_all_seen_since(workplace, paused_at))
+    assert workplace.rows(SiteRoundRow) == paused
+
+    ask(workplace, "resume")
+    assert is_eventually(lambda: len(workplace.rows(SiteRoundRow)) > len(paused), 60)
+    assert run_state(workplace) is RunState.RUNNING
+
+    ask(workplace, "stop")  # in the middle of the training of a round
+    assert server.wait(60) == 0, workplace.printed(server)
+    assert site.poll() is None
+    check_stopped(workplace, server, num_whole_rounds=len(paused))
+
+
+def ask(workplace: Workplace, what: str) -> None:
+    assert workplace.start("fl-server", "runs", what, "last").wait(60) == 0
+
+
+def run_state(workplace: Workplace) -> RunState:
+    (run,) = workplace.rows(RunRow)
+    return run.state
+
+
+def are_all_seen_since(workplace: Workplace, time: datetime) -> bool:
+    seen = {row.name: row.last_seen_at for row in workplace.rows(PresenceRow)}
+    return seen.keys() == {"server", "north"} and min(seen.values()) > time
+
+
+def check_stopped(workplace: Workplace, server: subprocess.Popen[str], *, num_whole_rounds: int) -> None:
+    """The open round is cut off, and what the last whole round left is there."""
+    (run,) = workplace.rows(RunRow)
+    assert run.state is RunState.STOPPED
+    assert run.reason == f"Stopped by {getpass.getuser()} at the terminal."
+    assert f"Run {run.run_id} has ended before its last round: {run.reason}" in workplace.printed(server)
+    whole = [row.round_no for row in workplace.rows(RoundRow) if row.ended_at]
+    assert len(whole) >= num_whole_rounds
+    assert all(part.state.is_over for part in workplace.rows(SiteRoundRow))
+    assert workplace.rows(SiteRoundRow)[-1].state is SiteRoundState.STOPPED
+    (last,) = workplace.rows(CheckpointRow, kind="last")
+    assert last.round_no == whole[-1]
+    folder = workplace.home / "runs" / run.run_id
+    assert all((folder / name).is_file() for name in ("last.safetensors", "history.json", "report.html"))
 
 
 def test_a_site_joins_the_next_run_by_itself(workplace: Workplace) -> None:

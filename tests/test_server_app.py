@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+from flwr.app import Message
+
+from fl_core.config import RunConfig
+from fl_server import grid as grid_module
+from fl_server.launch import _keep_config
+from fl_server.server_app import conduct_recorded
+from fl_store.rows import (
+    EventRow,
+    RoundRow,
+    RunRequest,
+    RunRequestRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    utc_now,
+)
+from fl_store.sqlite import SqliteStore
+from tests.fake_grid import Answer, FakeGrid, FakeSite
+
+
+class AskingSite(FakeSite):
+    """A site that never ends its training: meanwhile somebody asks something of the run."""
+
+    store: SqliteStore
+    request = RunRequest.STOP
+
+    def __call__(self, message: Message) -> Answer:
+        if message.metadata.message_type == "train":
+            self.store.put([RunRequestRow("r1", self.request, "anna", utc_now())])
+            return None
+        return super().__call__(message)
+
+
+@pytest.fixture
+def folder(
+    store: SqliteStore, tmp_path: Path, flower_identity: None, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A run that is about to begin."""
+    monkeypatch.setenv("FEDLUNA_HOME", str(tmp_path))
+    monkeypatch.setattr(grid_module, "POLL_S", 0.001)
+    monkeypatch.setattr(grid_module, "TICK_S", 0.01)
+    config = RunConfig.model_validate({"federation": {"rounds": 2, "min_sites": 1}})
+    store.put([RunRow("r1", "Run", RunState.WAITING, 2, {}, utc_now())])
+    _keep_config(config, tmp_path)
+    return tmp_path
+
+
+def test_stop_in_the_middle_of_a_round_ends_it_without_an_error(folder: Path, store: SqliteStore) -> None:
+    flower, site = FakeGrid(), AskingSite("north")
+    site.store = store
+    flower.nodes = {5: site}
+    conduct_recorded(flower, "r1", folder)
+    (run,) = store.get(RunRow)
+    assert (run.state, run.reason) == (RunState.STOPPED, "Stopped by anna in the monitor.")
+    assert run.ended_at is not None
+    assert [row.state for row in store.get(SiteRoundRow)] == [SiteRoundState.STOPPED]
+    assert [row.ended_at for row in store.get(RoundRow)] == [None]
+    assert "Stopped by anna" in store.get(EventRow, newest=1)[0].text
+
+
+def test_stop_while_sites_are_waited_for_ends_the_run(folder: Path, store: SqliteStore) -> None:
+    store.put([RunRequestRow("r1", RunRequest.STOP, "anna", utc_now())])
+    conduct_recorded(FakeGrid(), "r1", folder)
+    assert [run.state for run in store.get(RunRow)] == [RunState.STOPPED]
