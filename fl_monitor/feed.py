@@ -3,12 +3,13 @@
 All viewers who may see the same share one answer, and a part is made anew only if its rows have changed.
 """
 
+import gzip
 import hashlib
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +24,10 @@ from fl_monitor.views.seen import Seen
 
 ANSWERS_KEPT = 64
 """So many answers are kept, the ones that were asked for last; parameters of pages are people's to choose."""
+
+
+PACKED_KEPT = 8
+"""Of each answer, so many forms are kept, by what browsers have of it already."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,28 @@ class Answer:
     header: Text
     parts: Sequence[Text]
     sources: Sequence[tuple[Any, ...]]
+    _packed: dict[str, bytes] = field(default_factory=dict, compare=False)
 
     @property
     def version(self) -> str:
         """What the browser sends back to say what it has."""
         return ".".join(text.version for text in (self.header, *self.parts))
+
+    def pack(self, known_version: str) -> bytes:
+        """Return what a browser lacks as JSON, compressed: once for all who have the same."""
+        if known_version not in self._packed:
+            if len(self._packed) >= PACKED_KEPT:
+                self._packed.clear()
+            self._packed[known_version] = gzip.compress(self._write(known_version).encode(), compresslevel=6)
+        return self._packed[known_version]
+
+    def _write(self, known_version: str) -> str:
+        known = known_version.split(".")
+        header, *parts = [
+            "null" if text.version == (known[no] if no < len(known) else "") else text.json
+            for no, text in enumerate((self.header, *self.parts))
+        ]
+        return f'{{"version":"{self.version}","header":{header},"parts":[{",".join(parts)}]}}'
 
 
 class Feed:
@@ -63,17 +85,13 @@ class Feed:
         self._answers: OrderedDict[tuple[object, ...], Answer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def answer(self, snapshot: Snapshot, runs: ChosenRuns, query: Query, known_version: str) -> str | None:
-        """Return JSON with ``version``, ``header`` and ``parts``, null where it is known; None if all is."""
+    def answer(self, snapshot: Snapshot, runs: ChosenRuns, query: Query, known_version: str) -> bytes | None:
+        """Return gzipped JSON with ``version``, ``header`` and ``parts``; None if the browser has all.
+
+        What it has of these, by the version that it knows, is null.
+        """
         answer = self._find_answer(snapshot, runs, query)
-        if answer.version == known_version:
-            return None
-        known = known_version.split(".")
-        header, *parts = [
-            "null" if text.version == (known[no] if no < len(known) else "") else text.json
-            for no, text in enumerate((answer.header, *answer.parts))
-        ]
-        return f'{{"version":"{answer.version}","header":{header},"parts":[{",".join(parts)}]}}'
+        return None if answer.version == known_version else answer.pack(known_version)
 
     def _find_answer(self, snapshot: Snapshot, runs: ChosenRuns, query: Query) -> Answer:
         query = _share(query)

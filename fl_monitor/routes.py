@@ -72,10 +72,11 @@ def _page_reply(service: Service) -> Reply:
             "x-data-age-s": f"{(now - snapshot.read_at).total_seconds():.1f}",
         }
         runs = service.library.choose(query.params)
-        text = service.feed.answer(snapshot, runs, query, request.query_params.get("known", ""))
-        if text is None:
+        packed = service.feed.answer(snapshot, runs, query, request.query_params.get("known", ""))
+        if packed is None:
             return Response(status_code=204, headers=headers)
-        return Response(text, media_type="application/json", headers=headers)
+        headers["content-encoding"] = "gzip"  # which every browser takes
+        return Response(packed, media_type="application/json", headers=headers)
 
     return reply
 
