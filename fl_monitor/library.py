@@ -1,5 +1,6 @@
 """Runs of the past, read when somebody chooses them and kept for a while."""
 
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -48,7 +49,7 @@ class RunLibrary:
     def _find(self, run_id: str, read: Callable[[Store, str], RunRows | None]) -> RunRows | None:
         key = (run_id, read is read_run)
         with self._lock:
-            read_at, rows = self._kept.pop(key, (-KEPT_S, None))
+            read_at, rows = self._kept.pop(key, (-math.inf, None))
             if time.monotonic() - read_at >= KEPT_S:
                 found = read(self.store, run_id)
                 read_at, rows = time.monotonic(), rows if found == rows else found

@@ -1,5 +1,6 @@
 """The newest rows of whole tables, for the pages beside the run that goes on; read every other second."""
 
+import math
 import time
 from collections.abc import Collection
 from typing import Any
@@ -40,7 +41,7 @@ class TableReader:
         """Return the newest rows of each table, oldest first; StoreError if one cannot be read."""
         now = time.monotonic()
         for row_type in wanted:
-            read_at, before = self._read.get(row_type, (now - READ_EVERY_S, ()))
+            read_at, before = self._read.get(row_type, (-math.inf, ()))
             if now - read_at >= READ_EVERY_S:
                 found = tuple(self._store.get(row_type, newest=NEWEST.get(row_type)))
                 self._read[row_type] = (now, before if found == before else found)

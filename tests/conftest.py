@@ -97,8 +97,9 @@ def run_monitor(tmp_path: Path) -> Callable[..., AbstractContextManager[subproce
     """Start ``fl-monitor`` on the store in ``tmp_path``, away from the project's own folder."""
 
     @contextmanager
-    def run(port: int, *options: str) -> Iterator[subprocess.Popen[str]]:
-        command = [sys.executable, "-m", "fl_monitor", "--home", str(tmp_path), "--port", str(port), *options]
+    def run(port: int, *options: str, python: str = "") -> Iterator[subprocess.Popen[str]]:
+        program = ["-c", python] if python else ["-m", "fl_monitor"]
+        command = [sys.executable, *program, "--home", str(tmp_path), "--port", str(port), *options]
         env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(
             command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
