@@ -16,6 +16,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 FEDERATION_COLOR = "#777777"
 PEER_COLOR = "#8C8C8C"
 NO_COLOR = "rgba(0,0,0,0)"
+SHADES = ((0, "rgba(31,131,198,0.04)"), (1, "rgba(31,131,198,0.6)"))
+"""From little to much, seen through: the ink of the page is legible on all of them."""
 
 SiteRanks = Mapping[str, int]
 
