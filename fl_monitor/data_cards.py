@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fl_monitor.language import gettext as _
+from fl_monitor.wording import DASH
 from fl_store.rows import DataCardRow
 
-HISTOGRAMS = ("nodule_diameter_mm", "pixel_spacing_mm", "slice_spacing_mm", "hu", "vendor")
+HISTOGRAMS = {"nodule_diameter_mm": 2, "pixel_spacing_mm": 2, "slice_spacing_mm": 2, "hu": 3, "vendor": 3}
+"""In the order in which they are drawn, each with how many sixths of a wide page it takes."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def bin_text(name: str) -> str:
     if found := re.fullmatch(r"from (\S+) \S+", name):
         return f"≥ {_number(found[1])}"
     if found := re.fullmatch(r"(\S+) to (\S+) \S+", name):
-        return _("{low} to {high}").format(low=_number(found[1]), high=_number(found[2]))
+        low, high = _number(found[1]), _number(found[2])
+        return _("{low} to {high}").format(low=low, high=high) if "-" in name else f"{low}{DASH}{high}"
     return {"other": _("other"), "unknown": _("unknown")}.get(name, name)
 
 

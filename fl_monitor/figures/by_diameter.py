@@ -37,13 +37,13 @@ def diameter_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
         for round_no in finished[-MOST_FRAMES:]
     )
     if not frames:
-        return Chart("diameters", title, empty=_("Comes with the first round."))
+        return Chart("diameters", title, empty=_("Comes with the first round."), width=2)
     figure = empty_figure(revision=rows.run.run_id, scattermode="group", scattergap=0.4)
     figure.add_traces(list(frames[-1].data))
     figure.update_xaxes(title=_("Nodule diameter (mm)"), type="category")
     figure.update_yaxes(title=_("CPM, mean sensitivity (0 to 1)"), range=[0, 1.05])
     note = _("n: the federation's nodules; bars are 95 % intervals, known after the last round.")
-    return Chart("diameters", title, note=note, alt=frames[-1].alt, figure=figure, frames=frames)
+    return Chart("diameters", title, note=note, alt=frames[-1].alt, figure=figure, frames=frames, width=2)
 
 
 def _band_names() -> dict[Metric, str]:

@@ -26,7 +26,7 @@ def reliability_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     title = _("Reliability of the probabilities")
     curves = {row.site: row for row in rows.curves if row.curve is Curve.RELIABILITY}
     if not curves:
-        return Chart("reliability", title, empty=_("Comes with the first round that keeps it."))
+        return Chart("reliability", title, empty=_("Comes with the first round that keeps it."), width=2)
     figure = empty_figure(revision=rows.run.run_id)
     figure.update_layout(hovermode="closest")
     figure.add_trace(_diagonal())
@@ -44,6 +44,7 @@ def reliability_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
         note=note.format(round_no=round_no),
         alt=_describe_reliability(curves.get(FEDERATION), round_no),
         figure=figure,
+        width=2,
     )
 
 
@@ -95,11 +96,13 @@ def calibration_error_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     title = _("Calibration error")
     sites = {row.site for row in rows.metrics if row.metric is Metric.CALIBRATION_ERROR}
     if not sites:
-        return Chart("calibration-error", title, empty=_("Comes with the first round that keeps it."))
+        return Chart(
+            "calibration-error", title, empty=_("Comes with the first round that keeps it."), width=2
+        )
     figure = figure_by_round(rows)
     for site in in_order(sites, ranks):
         figure.add_trace(metric_line(rows, ranks, site, Metric.CALIBRATION_ERROR))
     figure.update_yaxes(title=_("Expected calibration error (0 to 1)"), rangemode="tozero")
     note = _("How far probabilities are from the shares that come true, on average; 0 is best.")
     alt = describe_metric(rows, ranks, Metric.CALIBRATION_ERROR, title)
-    return Chart("calibration-error", title, note=note, alt=alt, figure=figure)
+    return Chart("calibration-error", title, note=note, alt=alt, figure=figure, width=2)

@@ -42,6 +42,7 @@ def _histogram_chart(name: str, by_site: Mapping[str, Histogram], ranks: SiteRan
         note=withheld_text(by_site),
         alt=_describe_histogram(name, by_site, ranks),
         figure=figure,
+        width=HISTOGRAMS[name],
     )
 
 

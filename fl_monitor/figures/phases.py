@@ -27,12 +27,12 @@ class Phase(Enum):
 def phase_names() -> dict[Phase, str]:
     """Return what the phases are called, in the order in which they come."""
     return {
-        Phase.DOWN: _("model on its way down"),
-        Phase.UNDER_WAY: _("on the way, down and up"),
+        Phase.DOWN: _("model down"),
+        Phase.UNDER_WAY: _("model down and answer up"),
         Phase.TRAIN: _("training"),
         Phase.EVALUATE: _("evaluation"),
-        Phase.UP: _("answer on its way up"),
-        Phase.WAIT: _("waiting for the others"),
+        Phase.UP: _("answer up"),
+        Phase.WAIT: _("waiting"),
     }
 
 
@@ -105,7 +105,7 @@ def phase_marker(phases: Iterable[Phase], color: str) -> dict[str, Any]:
     """Return how the bars of one trace are filled."""
     looks = list(phases)
     return {
-        "color": [color if phase is Phase.TRAIN else NO_COLOR for phase in looks],
+        "color": [NO_COLOR if phase is Phase.WAIT else color for phase in looks],
         "pattern": {
             "shape": ["" if phase is Phase.WAIT else phase.value for phase in looks],
             "fgcolor": color,

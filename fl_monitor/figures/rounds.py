@@ -29,7 +29,7 @@ from fl_store.rows import RoundRow
 ROUNDS_SHOWN = 20
 """The slider goes through so many of the last rounds."""
 LANE_PX = 44
-PHASES_BELOW_PX = 170
+PHASES_BELOW_PX = 190
 
 Lanes = Mapping[str, Sequence[Span]]
 
@@ -53,7 +53,11 @@ def phases_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     figure.update_layout(hovermode="closest", height=PHASES_BELOW_PX + LANE_PX * max(len(ranks), 1))
     figure.update_xaxes(title=_("Time since the round began (s)"), rangemode="tozero")
     figure.update_yaxes(
-        title=_("Site"), type="category", categoryarray=in_order(ranks, ranks)[::-1], categoryorder="array"
+        title=_("Site"),
+        type="category",
+        categoryorder="array",
+        categoryarray=in_order(ranks, ranks)[::-1],
+        range=[-0.5, max(len(ranks), 1) - 0.5],
     )
     show_keys(figure)
     figure.add_traces(list(frames[-1].data))

@@ -35,9 +35,8 @@ def _shift_chart(name: str, rows: Sequence[DataShiftRow], ranks: SiteRanks) -> C
     axis = {"title": _("Site"), "type": "category", "categoryorder": "array", "showgrid": False}
     figure.update_xaxes(**axis, categoryarray=sites)
     figure.update_yaxes(**axis, categoryarray=sites[::-1])
-    return Chart(
-        f"shift-{name}", title, note=_describe_marks(rows), alt=_describe(title, rows), figure=figure
-    )
+    note, alt = _describe_marks(rows), _describe(title, rows)
+    return Chart(f"shift-{name}", title, note=note, alt=alt, figure=figure, width=HISTOGRAMS[name])
 
 
 def _cells(rows: Sequence[DataShiftRow]) -> go.Heatmap:

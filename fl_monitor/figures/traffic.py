@@ -1,6 +1,6 @@
 """How much each site received and sent, by round."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import plotly.graph_objects as go
 
@@ -35,7 +35,7 @@ def traffic_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     names = {Phase.DOWN: _("received by the site"), Phase.UP: _("sent by the site")}
     for site in in_order({row.site for row in parts}, ranks):
         own = [row for row in parts if row.site == site]
-        figure.add_traces(_traffic_bars(site, own, ranks, names))
+        figure.add_traces(list(_traffic_bars(site, own, ranks, names)))
     figure.add_traces(phase_keys(names))
     figure.update_layout(barmode="overlay", bargap=0, hovermode="closest")
     first, last = shown[0].round_no, max(shown[-1].round_no, 5)
@@ -48,7 +48,7 @@ def traffic_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
 
 def _traffic_bars(
     site: str, own: Sequence[SiteRoundRow], ranks: SiteRanks, names: Mapping[Phase, str]
-) -> Iterable[go.Bar]:
+) -> Iterator[go.Bar]:
     """Stack what was sent upon what was received."""
     down_mb = [row.bytes_down / 1e6 for row in own]
     stacked = {

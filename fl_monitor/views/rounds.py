@@ -32,7 +32,7 @@ def make(seen: Seen) -> Page:
     parts = (
         Part(sources, _phases),
         Part((*sources, own_site), _waits),
-        Part(sources, lambda rows, ranks: [traffic_chart(rows, ranks), _failures_table(rows)]),
+        Part((seen.run,), lambda rows: [_failures_table(rows)]),
         Part((seen.run,), lambda rows: [rounds_table(rows)]),
     )
     return Page(header, parts, site_colors(seen.ranks))
@@ -45,18 +45,21 @@ def _phases(rows: RunRows, ranks: Mapping[str, int]) -> list[Block]:
 def _waits(rows: RunRows, ranks: Mapping[str, int], own_site: str | None) -> list[Block]:
     """Say who was last; a hospital, which may not know that of others, sees how long it waited itself."""
     if own_site is not None:
-        return [own_waits_chart(rows, ranks, own_site)]
+        return [own_waits_chart(rows, ranks, own_site), traffic_chart(rows, ranks)]
     stragglers = find_stragglers(rows)
-    return [stragglers_chart(rows, ranks, stragglers), _stragglers_table(stragglers, ranks)]
+    return [
+        stragglers_chart(rows, ranks, stragglers),
+        traffic_chart(rows, ranks),
+        _stragglers_table(stragglers, ranks),
+    ]
 
 
 def _stragglers_table(stragglers: Sequence[Straggler], ranks: Mapping[str, int]) -> Table:
     titles = (
-        _("Last in training (rounds)"),
-        _("Last in evaluation (rounds)"),
-        _("Others waited, in all (s)"),
+        _("Last in training"),
+        _("Last in evaluation"),
+        _("Waited for, in all (s)"),
         _("Longest (s)"),
-        _("in round"),
     )
     sites = in_order({each.site for each in stragglers}, ranks)
     lines = [_straggler_line([each for each in stragglers if each.site == site]) for site in sites]
@@ -66,8 +69,9 @@ def _stragglers_table(stragglers: Sequence[Straggler], ranks: Mapping[str, int])
         columns=(Column(_("Site")), *(Column(title, is_number=True) for title in titles)),
         lines=tuple(lines),
         empty=_("No round with two answers yet."),
-        note=_("A site that did not answer in time is last; several share the wait."),
-        width=3,
+        note=_(
+            "Rounds in which a site was last; one that did not answer in time is, and several share the wait."
+        ),
     )
 
 
@@ -78,8 +82,9 @@ def _straggler_line(own: Sequence[Straggler]) -> tuple[Cell | str, ...]:
         count_text(sum(each.is_training for each in own)),
         count_text(sum(not each.is_training for each in own)),
         number_text(sum(each.waited_s for each in own), digits=1),
-        number_text(longest.waited_s, digits=1),
-        str(longest.round_no),
+        _("{seconds}, round {round_no}").format(
+            seconds=number_text(longest.waited_s, digits=1), round_no=longest.round_no
+        ),
     )
 
 
@@ -92,10 +97,9 @@ def _failures_table(rows: RunRows) -> Table:
         columns=(Column(_("Round")), Column(_("Site")), Column(_("What happened")), Column(_("Reason"))),
         lines=tuple(_failure_line(row) for row in reversed(failed[-FAILURES_SHOWN:])),
         empty=_("No site has failed."),
-        width=3,
     )
 
 
 def _failure_line(row: SiteRoundRow) -> tuple[Cell | str, ...]:
     state = Cell(presence_text(row.state), tone=SITE_TONES[row.state])
-    return str(row.round_no), Cell(label_of(row.site), site=row.site), state, row.reason or DASH
+    return str(row.round_no), Cell(label_of(row.site), site=row.site), state, Cell(row.reason or DASH)
