@@ -89,7 +89,7 @@ def own_waits_chart(rows: RunRows, ranks: SiteRanks, site: str) -> Chart:
         )
     )
     figure.update_yaxes(title=_("Time waited (s)"), rangemode="tozero")
-    note = _("Only the coordinator sees which site was last.")
+    note = _("Which site was last is shown to the coordinator and to analysts only.")
     waited = number_text(list(waits.values())[-1], digits=1)
     alt = _("Waiting for the other sites: {seconds} s in round {round_no}.").format(
         seconds=waited, round_no=list(waits)[-1]
