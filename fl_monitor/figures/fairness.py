@@ -1,5 +1,7 @@
 """Whether the model is as good for one site as for another: the worst site beside the mean of all."""
 
+from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -40,21 +42,21 @@ class Spread:
 
 def find_spreads(rows: RunRows, metric: Metric) -> list[Spread]:
     """Return the spread of each finished round in which at least two sites have a score."""
-    spreads = []
-    for of_round in rows.rounds:
-        if of_round.ended_at is None:
-            continue
-        scores = {
-            row.site: row.value
-            for row in rows.metrics
-            if (row.round_no, row.metric) == (of_round.round_no, metric)
-            and row.site != FEDERATION
-            and row.value is not None
-        }
-        if len(scores) >= LEAST_SITES:
-            worst = min(scores, key=lambda site: scores[site])
-            spreads.append(Spread(of_round.round_no, fmean(scores.values()), scores[worst], worst))
-    return spreads
+    finished = {row.round_no for row in rows.rounds if row.ended_at}
+    scores: dict[int, dict[str, float]] = defaultdict(dict)
+    for row in rows.metrics:
+        if row.metric is metric and row.site != FEDERATION and row.value is not None:
+            scores[row.round_no][row.site] = row.value
+    return [
+        _spread_of(round_no, of_round)
+        for round_no, of_round in sorted(scores.items())
+        if round_no in finished and len(of_round) >= LEAST_SITES
+    ]
+
+
+def _spread_of(round_no: int, scores: Mapping[str, float]) -> Spread:
+    worst = min(scores, key=lambda site: scores[site])
+    return Spread(round_no, fmean(scores.values()), scores[worst], worst)
 
 
 def fairness_chart(rows: RunRows, ranks: SiteRanks, metric: Metric) -> Chart:
