@@ -94,3 +94,11 @@ def test_pairs_that_differ_are_named_under_the_title() -> None:
     assert chart.note.endswith("More than chance explains (!): north – south.")  # noqa: RUF001
     assert "north and south: distance 0.410, by chance up to 0.300" in chart.alt
     assert "No two sites differ" in shift_charts([shift(0.2)], RANKS)[0].note
+
+
+def test_many_sites_have_marks_alone_and_the_number_of_pairs() -> None:
+    many = [replace(shift(0.41 if no else None), other_site=f"site-{no}") for no in range(7)]
+    (chart,) = shift_charts(many, RANKS)
+    assert chart.figure
+    assert list(chart.figure.data[1].text)[:2] == ["?", "<b>!</b>"]
+    assert "6 of 7 pairs" in chart.note

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 from fl_monitor.blocks import Chart
 from fl_monitor.figures.rounds import phases_chart
-from fl_monitor.figures.traffic import traffic_chart
+from fl_monitor.figures.traffic import count_rounds_shown, traffic_chart
 from fl_monitor.figures.waiting import own_waits_chart, stragglers_chart
 from fl_monitor.stragglers import find_stragglers
 from tests.site_rows import RANKS, ROUND, at, part, run_of
@@ -69,3 +69,7 @@ def test_run_without_answers_says_when_each_chart_comes() -> None:
     charts = [phases_chart(nothing, RANKS), stragglers_chart(nothing, RANKS, [])]
     charts += [own_waits_chart(nothing, RANKS, "north"), traffic_chart(nothing, RANKS)]
     assert [(chart.figure, bool(chart.empty)) for chart in charts] == [(None, True)] * 4
+
+
+def test_traffic_of_many_sites_is_shown_for_fewer_rounds() -> None:
+    assert [count_rounds_shown(num_sites) for num_sites in (0, 3, 6, 12, 50)] == [20, 20, 10, 5, 5]

@@ -9,7 +9,7 @@ from fl_monitor.blocks import Chart
 from fl_monitor.data_cards import HISTOGRAMS, histogram_title
 from fl_monitor.figures.style import SHADES, SiteRanks, empty_figure, in_order
 from fl_monitor.language import gettext as _
-from fl_monitor.wording import number_text
+from fl_monitor.wording import DASH, number_text
 from fl_store.rows import DataShiftRow
 
 MARK = "!"
@@ -17,7 +17,7 @@ ROW_PX = 34
 AROUND_PX = 130
 LEAST_PX = 260
 MOST_SITES_IN_WORDS = 6
-"""With more sites the cells are too small for words: a question mark says that nothing can be told."""
+"""With more sites the cells are too small for numbers: they hold a mark alone, and the hover tells more."""
 
 
 def shift_charts(shifts: Sequence[DataShiftRow], ranks: SiteRanks) -> list[Chart]:
@@ -35,7 +35,7 @@ def _shift_chart(name: str, rows: Sequence[DataShiftRow], ranks: SiteRanks) -> C
     axis = {"title": _("Site"), "type": "category", "categoryorder": "array", "showgrid": False}
     figure.update_xaxes(**axis, categoryarray=sites)
     figure.update_yaxes(**axis, categoryarray=sites[::-1])
-    note, alt = _describe_marks(rows), _describe(title, rows)
+    note, alt = _describe_marks(rows, num_sites=len(sites)), _describe(title, rows)
     return Chart(f"shift-{name}", title, note=note, alt=alt, figure=figure, width=HISTOGRAMS[name])
 
 
@@ -63,8 +63,8 @@ def _cells(rows: Sequence[DataShiftRow]) -> go.Heatmap:
 
 def _texts(rows: Sequence[DataShiftRow], *, num_sites: int) -> go.Scatter:
     """Write the distances into the cells, in the ink of the page."""
-    unknown = _("cannot<br>be told") if num_sites <= MOST_SITES_IN_WORDS else "?"
-    texts = [unknown if row.distance is None else _cell_text(row) for row in rows]
+    write = _cell_text if num_sites <= MOST_SITES_IN_WORDS else _cell_mark
+    texts = [write(row) for row in rows]
     return go.Scatter(
         x=[*(row.site for row in rows), *(row.other_site for row in rows)],
         y=[*(row.other_site for row in rows), *(row.site for row in rows)],
@@ -82,8 +82,16 @@ def is_marked(row: DataShiftRow) -> bool:
 
 
 def _cell_text(row: DataShiftRow) -> str:
+    if row.distance is None:
+        return _("cannot<br>be told")
     distance = number_text(row.distance, digits=2)
     return f"<b>{distance} {MARK}</b>" if is_marked(row) else distance
+
+
+def _cell_mark(row: DataShiftRow) -> str:
+    if row.distance is None:
+        return "?"
+    return f"<b>{MARK}</b>" if is_marked(row) else ""
 
 
 def _hover(row: DataShiftRow) -> str:
@@ -94,13 +102,19 @@ def _hover(row: DataShiftRow) -> str:
     )
 
 
-def _describe_marks(rows: Sequence[DataShiftRow]) -> str:
-    """Say which sites differ by more than chance."""
-    pairs = [f"{row.site} – {row.other_site}" for row in rows if is_marked(row)]  # noqa: RUF001
-    if not pairs:
+def _describe_marks(rows: Sequence[DataShiftRow], *, num_sites: int) -> str:
+    """Say which sites differ by more than chance, or how many pairs of many."""
+    marked = [row for row in rows if is_marked(row)]
+    if not marked:
         return _("Jensen-Shannon distance, 0 to 1. No two sites differ by more than chance explains.")
+    if num_sites > MOST_SITES_IN_WORDS:
+        text = _(
+            "A stronger colour is further apart. More than chance explains (!): {marked} of {all} pairs; "
+            "?: cannot be told."
+        )
+        return text.format(marked=len(marked), all=len(rows))
     return _("Jensen-Shannon distance, 0 to 1. More than chance explains (!): {pairs}.").format(
-        pairs=", ".join(pairs)
+        pairs=", ".join(f"{row.site} {DASH} {row.other_site}" for row in marked)
     )
 
 

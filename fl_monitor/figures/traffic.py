@@ -22,11 +22,14 @@ from fl_monitor.traffic import total_traffic
 from fl_monitor.wording import size_text
 from fl_store.rows import SiteRoundRow
 
+BARS_SHOWN = 60
+FEWEST_ROUNDS = 5
+
 
 def traffic_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     """Draw how much each site received and sent, in each of the last rounds."""
     title = _("Traffic per site and round")
-    shown = rows.rounds[-ROUNDS_TIMED:]
+    shown = rows.rounds[-count_rounds_shown(len(ranks)) :]
     numbers = {row.round_no for row in shown}
     parts = [row for row in rows.site_rounds if row.round_no in numbers and row.site in ranks]
     if not any(row.bytes_down or row.bytes_up for row in parts):
@@ -42,8 +45,13 @@ def traffic_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     figure.update_xaxes(range=[first - 0.5, last + 0.5], dtick=tick_step(last - first + 1))
     figure.update_yaxes(title=_("Traffic (MB)"), rangemode="tozero")
     show_keys(figure)
-    note = _("The last {number} rounds.").format(number=ROUNDS_TIMED) if len(rows.rounds) > len(shown) else ""
+    note = _("The last {number} rounds.").format(number=len(shown)) if len(rows.rounds) > len(shown) else ""
     return Chart("traffic", title, note=note, alt=_describe_traffic(rows, ranks), figure=figure)
+
+
+def count_rounds_shown(num_sites: int) -> int:
+    """Return for how many rounds there is room: the more sites, the fewer."""
+    return min(max(BARS_SHOWN // max(num_sites, 1), FEWEST_ROUNDS), ROUNDS_TIMED)
 
 
 def _traffic_bars(
