@@ -150,23 +150,40 @@ def key_figures(rows: RunRows) -> tuple[KeyFigure, ...]:
     if not rows.rounds:
         return ()
     round_no = rows.last_finished_round
-    now = federation_metrics(rows, round_no)
-    before = federation_metrics(rows, round_no - 1 if round_no else None)
-    of_round = _("round {round_no}").format(round_no=round_no) if round_no else _("no round finished yet")
-    figures = [
-        _figure(rows, label, metric, now, before, of_round) for metric, label in _key_metrics().items()
-    ]
-    trained = now.get(Metric.TRAIN_LOSS)
-    examples = count_text(trained.num_examples if trained else None)
-    return (*figures, KeyFigure(_("Training examples"), examples, of_round))
-
-
-def _key_metrics() -> dict[Metric, str]:
-    return {
+    metrics = {
         Metric.AUC: _("Pooled AUC"),
         Metric.CPM: _("CPM"),
         Metric.VALIDATION_LOSS: _("Validation loss"),
     }
+    trained = federation_metrics(rows, round_no).get(Metric.TRAIN_LOSS)
+    examples = count_text(trained.num_examples if trained else None)
+    return (*_figures(rows, metrics), KeyFigure(_("Training examples"), examples, _of_round(round_no)))
+
+
+def quality_figures(rows: RunRows) -> tuple[KeyFigure, ...]:
+    """Return the federation's scores of the last finished round, with the change from the one before."""
+    metrics = {
+        Metric.AUC: _("Pooled AUC"),
+        Metric.CPM: _("CPM"),
+        Metric.AVERAGE_PRECISION: _("Average precision"),
+        Metric.CALIBRATION_ERROR: _("Calibration error"),
+    }
+    return _figures(rows, metrics)
+
+
+def _figures(rows: RunRows, metrics: Mapping[Metric, str]) -> tuple[KeyFigure, ...]:
+    round_no = rows.last_finished_round
+    now = federation_metrics(rows, round_no)
+    before = federation_metrics(rows, round_no - 1 if round_no else None)
+    of_round = _of_round(round_no)
+    return tuple(_figure(rows, label, metric, now, before, of_round) for metric, label in metrics.items())
+
+
+def _of_round(round_no: int | None) -> str:
+    return _("round {round_no}").format(round_no=round_no) if round_no else _("no round finished yet")
+
+
+_BETTER_WHEN_LOW = {Metric.VALIDATION_LOSS, Metric.CALIBRATION_ERROR}
 
 
 def _figure(
@@ -180,7 +197,7 @@ def _figure(
     value = now[metric].value if metric in now else None
     earlier = before[metric].value if metric in before else None
     change = None if value is None or earlier is None else round(value - earlier, 3)
-    is_better = (change or 0) < 0 if metric is Metric.VALIDATION_LOSS else (change or 0) > 0
+    is_better = (change or 0) < 0 if metric in _BETTER_WHEN_LOW else (change or 0) > 0
     return KeyFigure(
         label,
         number_text(value),

@@ -1,7 +1,6 @@
 """The FROC curve: sensitivity against false positives per scan, at the seven rates of LUNA16."""
 
 import math
-from typing import Any
 
 import plotly.graph_objects as go
 
@@ -11,6 +10,7 @@ from fl_monitor.figures.style import (
     SiteRanks,
     empty_figure,
     in_order,
+    interval_bars,
     label_of,
     line_style,
     marker_style,
@@ -19,7 +19,7 @@ from fl_monitor.figures.style import (
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import rate_of
-from fl_store.rows import SENSITIVITIES, MetricRow
+from fl_store.rows import SENSITIVITIES
 
 MOST_FRAMES = 100
 """A slider goes through so many of the last finished rounds."""
@@ -80,7 +80,7 @@ def _froc_lines(rows: RunRows, ranks: SiteRanks, round_no: int | None) -> list[g
             go.Scatter(
                 x=[rate_of(row.metric) for row in known],
                 y=[row.value for row in known],
-                error_y=_interval_bars(known),
+                error_y=interval_bars(known),
                 name=label_of(site),
                 mode="lines+markers",
                 line=line_style(site, ranks),
@@ -90,23 +90,3 @@ def _froc_lines(rows: RunRows, ranks: SiteRanks, round_no: int | None) -> list[g
             )
         )
     return lines
-
-
-def _interval_bars(points: list[MetricRow]) -> dict[str, Any] | None:
-    """Return the two ends of each point's interval as plotly takes them; none where it is not known."""
-    if all(row.interval_low is None for row in points):
-        return None
-    above = [_difference(row.interval_high, row.value) for row in points]
-    below = [_difference(row.value, row.interval_low) for row in points]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": above,
-        "arrayminus": below,
-        "thickness": 1,
-        "width": 3,
-    }
-
-
-def _difference(high: float | None, low: float | None) -> float | None:
-    return None if high is None or low is None else high - low

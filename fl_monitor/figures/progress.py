@@ -12,9 +12,11 @@ from fl_monitor.blocks import Chart
 from fl_monitor.figures.style import (
     NO_COLOR,
     SiteRanks,
+    bar_place,
     color_of,
     figure_by_round,
     in_order,
+    interval_bars,
     label_of,
     line_style,
     marker_style,
@@ -114,6 +116,7 @@ def metric_line(
     return go.Scatter(
         x=[row.round_no for row in points],
         y=[row.value for row in points],
+        error_y=interval_bars(points),
         name=label_of(site) + suffix,
         mode="lines+markers",
         line=line_style(site, ranks, dash=dash),
@@ -146,8 +149,6 @@ def _seconds_bars(rows: RunRows, ranks: SiteRanks, site: str, shown: Iterable[Ro
     rounds = {row.round_no: row for row in shown}
     done = [row for row in rows.site_rounds if row.site == site and row.round_no in rounds]
     parts = [_seconds_of(row, rounds[row.round_no]) for row in done]
-    width = 0.8 / max(len(ranks), 1)
-    place = {"width": width, "offset": -0.4 + width * sorted(ranks.values()).index(ranks[site])}
     bars = []
     for index, (name, look) in enumerate(_phases().items()):
         in_words = _("{site}, {phase}, round {x}").format(site=site, phase=name, x="%{x}")
@@ -161,7 +162,7 @@ def _seconds_bars(rows: RunRows, ranks: SiteRanks, site: str, shown: Iterable[Ro
                 customdata=[part[index] for part in parts],
                 hovertemplate=f"{in_words}: %{{customdata:.1f}} s<extra></extra>",
                 meta={"site": site},
-                **place,
+                **bar_place(site, ranks),
             )
         )
     return bars

@@ -1,6 +1,6 @@
 """What all charts have in common: who has which colour, and how a figure begins."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from fl_monitor.access import PEER
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import FEDERATION
+from fl_store.rows import FEDERATION, MetricRow
 
 # After Okabe and Ito, Color Universal Design (2008); blue and orange moved to show on white and on black.
 PALETTE = ("#1F83C6", "#D98C00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
@@ -16,6 +16,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "star")
 FEDERATION_COLOR = "#777777"
 PEER_COLOR = "#8C8C8C"
 NO_COLOR = "rgba(0,0,0,0)"
+SHADES = ((0, "rgba(31,131,198,0.04)"), (1, "rgba(31,131,198,0.6)"))
+"""From little to much, seen through: the ink of the page is legible on all of them."""
 
 SiteRanks = Mapping[str, int]
 
@@ -66,6 +68,32 @@ def marker_style(site: str, ranks: SiteRanks) -> dict[str, Any]:
     """Return how the points of a site look."""
     size = 7 if site == FEDERATION else 6 if site in ranks else 3
     return {"size": size, "symbol": symbol_of(site, ranks)}
+
+
+def bar_place(site: str, ranks: SiteRanks) -> dict[str, float]:
+    """Return where the bar of a site stands in its round: side by side, in order of rank."""
+    width = 0.8 / max(len(ranks), 1)
+    return {"width": width, "offset": -0.4 + width * sorted(ranks.values()).index(ranks[site])}
+
+
+def interval_bars(points: Sequence[MetricRow]) -> dict[str, Any] | None:
+    """Return the two ends of each point's interval as plotly takes them; none where it is not known."""
+    if all(row.interval_low is None for row in points):
+        return None
+    above = [_difference(row.interval_high, row.value) for row in points]
+    below = [_difference(row.value, row.interval_low) for row in points]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": above,
+        "arrayminus": below,
+        "thickness": 1,
+        "width": 3,
+    }
+
+
+def _difference(high: float | None, low: float | None) -> float | None:
+    return None if high is None or low is None else high - low
 
 
 def empty_figure(*, revision: str, **layout: Any) -> go.Figure:
