@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-NODE_STAMP := tests/supabase/node_modules/.package-lock.json
+NODE_STAMPS := tests/supabase/node_modules/.package-lock.json tests/axe/node_modules/.package-lock.json
+LOCALE := fl_monitor/locale
 
-.PHONY: setup demo test test-fast soak check format
+.PHONY: setup demo test test-fast soak check format messages screenshots
 
 setup: $(STAMP)
 
@@ -15,20 +16,20 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $(STAMP)
 
-$(NODE_STAMP): tests/supabase/package-lock.json
-	@if command -v npm >/dev/null; then cd tests/supabase && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; \
-	else echo "npm is missing: the tests that need a Supabase server are skipped."; fi
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	@if command -v npm >/dev/null; then cd tests/$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; \
+	else echo "npm is missing: the tests that need tests/$* are skipped."; fi
 
 demo: setup
 	$(BIN)/fl-demo
 
-test: setup $(NODE_STAMP)
+test: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest
 
-test-fast: setup $(NODE_STAMP)
+test-fast: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest -m 'not slow'
 
-soak: setup $(NODE_STAMP)
+soak: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest -m soak
 
 check: setup
@@ -39,3 +40,12 @@ check: setup
 format: setup
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Brings the monitor's catalogues up to date; translate what is empty in the .po file, then run it again.
+messages: setup
+	$(BIN)/pybabel -q extract --no-location --omit-header --sort-output -o $(LOCALE)/fedluna.pot fl_monitor
+	$(BIN)/pybabel -q update --omit-header --no-fuzzy-matching --ignore-obsolete -D fedluna -d $(LOCALE) -i $(LOCALE)/fedluna.pot
+	$(BIN)/pybabel -q compile -D fedluna -d $(LOCALE)
+
+screenshots: setup
+	$(BIN)/python -m tests.screenshots
