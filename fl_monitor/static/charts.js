@@ -77,7 +77,7 @@ function makeChart(board) {
   const save = element('button', 'fl-action', 'PNG');
   let chart = null;
 
-  plot.setAttribute('role', 'img');
+  plot.setAttribute('role', 'figure');
   save.type = 'button';
   save.onclick = savePicture;
 

@@ -264,7 +264,7 @@ def test_legend_hides_a_site_on_every_chart_by_keyboard(url: str, visit: Visit) 
 def test_charts_say_in_words_what_they_show(url: str, visit: Visit) -> None:
     tab = visit(url).sign_in("anna", PASSWORD)
     wait_for_charts(tab)
-    labels = [plot.get_attribute("aria-label") for plot in tab.locator(".fl-plot[role=img]").all()]
+    labels = [plot.get_attribute("aria-label") for plot in tab.locator(".fl-plot[role=figure]").all()]
     assert len(labels) == len(CHARTS)
     assert labels[0].startswith("ROC AUC by round: Federation 0.")
 
