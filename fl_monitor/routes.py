@@ -15,6 +15,7 @@ from fl_monitor.auth import SESSION_LIMIT
 from fl_monitor.export_routes import export_replies
 from fl_monitor.language import COOKIE as LANGUAGE_COOKIE
 from fl_monitor.language import LANGUAGES
+from fl_monitor.model_routes import model_replies
 from fl_monitor.replies import NO_STORE, Reply, language_of, read_params
 from fl_monitor.service import Service
 from fl_monitor.viewer import Query, Viewer
@@ -29,7 +30,7 @@ LANGUAGE_KEPT_S = 365 * 24 * 3600
 
 def make_routes(service: Service) -> list[Route]:
     """Return the routes of a monitor."""
-    downloads = export_replies(service)
+    downloads = {**export_replies(service), **model_replies(service)}
     return [
         Route("/auth/claim", _claim_route(service), methods=["POST"]),
         Route("/auth/logout", _logout_route(service), methods=["POST"]),
