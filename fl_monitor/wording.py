@@ -38,3 +38,22 @@ def signed_text(value: float) -> str:
 def size_text(num_bytes: int) -> str:
     """Write a size in MB, or in kB below one."""
     return f"{num_bytes / 1e6:.1f} MB" if num_bytes >= 1e6 else f"{num_bytes / 1e3:.0f} kB"
+
+
+def metric_text(metric: Metric) -> str:
+    """Return what a number of a round is called in a sentence."""
+    names = {
+        Metric.AUC: _("ROC AUC"),
+        Metric.CPM: _("CPM"),
+        Metric.AVERAGE_PRECISION: _("average precision"),
+        Metric.CALIBRATION_ERROR: _("calibration error"),
+        Metric.TRAIN_LOSS: _("training loss"),
+        Metric.VALIDATION_LOSS: _("validation loss"),
+        Metric.CPM_BELOW_6_MM: _("CPM below 6 mm"),
+        Metric.CPM_6_TO_8_MM: _("CPM from 6 to 8 mm"),
+        Metric.CPM_8_TO_15_MM: _("CPM from 8 to 15 mm"),
+        Metric.CPM_FROM_15_MM: _("CPM from 15 mm"),
+    }
+    if metric in names:
+        return names[metric]
+    return _("sensitivity at {rate} false positives per scan").format(rate=f"{rate_of(metric):g}")
