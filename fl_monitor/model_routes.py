@@ -12,10 +12,10 @@ from fl_monitor.language import gettext as _
 from fl_monitor.language import speaking
 from fl_monitor.replies import Reply, attachment, language_of, refuse
 from fl_monitor.service import Service
+from fl_monitor.views.models import MAY_DOWNLOAD, why_not_for_analysts
 from fl_store.base import Store
-from fl_store.rows import CheckpointRow, EventRow, Role, UserRow
+from fl_store.rows import CheckpointRow, EventRow, UserRow
 
-MAY_DOWNLOAD = frozenset({Role.SERVER, Role.CLIENT})
 CHUNK_BYTES = 1 << 20
 
 
@@ -29,14 +29,6 @@ def model_replies(service: Service) -> dict[str, Reply]:
             return _send_model(service, user, request.path_params["run_id"], request.path_params["kind"])
 
     return {"/api/models/{run_id}/{kind}": reply}
-
-
-def why_not_for_analysts() -> str:
-    """Say why somebody who reads the monitor gets no model."""
-    return _(
-        "Models are for the coordinator and the sites: an analyst's account reads the monitor and takes no "
-        "model away."
-    )
 
 
 def open_model(home: Path, row: CheckpointRow) -> BufferedReader | None:
