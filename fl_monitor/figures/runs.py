@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from fl_monitor.alt_texts import joined
 from fl_monitor.blocks import Chart
-from fl_monitor.figures.style import PALETTE, SYMBOLS, figure_by_rounds
+from fl_monitor.figures.style import NO_COLOR, PALETTE, SYMBOLS, figure_by_rounds
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import number_text
@@ -99,7 +99,8 @@ _LEGEND = {
     "yanchor": "bottom",
     "x": 0,
     "xanchor": "left",
-    "bgcolor": "rgba(0,0,0,0)",
+    "bgcolor": NO_COLOR,
+    "tracegroupgap": 0,
 }
 
 
@@ -115,7 +116,8 @@ def _lines(points: Sequence[MetricRow], label: str, place: int, smoothing: float
         "x": rounds,
         "name": escape(label, quote=False),  # plotly takes some HTML for more than text
         "line": {"color": PALETTE[place], "width": 2.25, "dash": DASHES[place]},
-        "hoverlabel": {"namelength": 40},
+        "hoverlabel": {"namelength": 20},
+        "legendgroup": str(place),
     }
     if not smoothing:
         mode = {"mode": "lines+markers", "marker": marker | {"maxdisplayed": 25}}
@@ -130,6 +132,7 @@ def _lines(points: Sequence[MetricRow], label: str, place: int, smoothing: float
             opacity=RAW_OPACITY,
             hoverinfo="skip",
             showlegend=False,
+            legendgroup=str(place),
         ),
         go.Scatter(
             y=smooth(values, smoothing),
