@@ -11,6 +11,7 @@ from fl_monitor.viewer import Viewer
 from fl_monitor.views import runs
 from fl_monitor.views.runs import duration_text, read_smoothing
 from fl_monitor.views.seen import Seen
+from fl_monitor.wording import DASH
 from fl_store.rows import (
     FEDERATION,
     CheckpointRow,
@@ -91,7 +92,7 @@ def test_line_of_a_run_says_what_it_came_to() -> None:
 def test_run_that_goes_on_shows_when_it_began_and_no_model_is_a_dash() -> None:
     (line,) = table(seen(SECOND)).lines
     assert line[4] == Cell("began", at=SECOND.started_at, is_age=True)
-    assert words(line)[5:8] == ["0 / 8", "–", "–"]  # noqa: RUF001 - an en dash is meant
+    assert words(line)[5:8] == ["0 / 8", DASH, DASH]
 
 
 def test_request_shows_beside_the_state_until_it_is_done() -> None:
