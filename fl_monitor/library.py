@@ -61,8 +61,12 @@ class RunLibrary:
 
 def compared_ids(params: Mapping[str, str]) -> list[str]:
     """Return the ids of the runs to compare, each once, five at most."""
-    named = [run_id for run_id in params.get("runs", "").split(",") if run_id]
-    return list(dict.fromkeys(named))[:MOST_COMPARED]
+    return named_ids(params)[:MOST_COMPARED]
+
+
+def named_ids(params: Mapping[str, str]) -> list[str]:
+    """Return all ids of runs that an address names, each once."""
+    return list(dict.fromkeys(run_id for run_id in params.get("runs", "").split(",") if run_id))
 
 
 def read_run(store: Store, run_id: str) -> RunRows | None:

@@ -12,8 +12,11 @@ from starlette.routing import Route
 from fl_core.errors import StoreError
 from fl_monitor.assets import PLOTLY_PATH, plotly_script
 from fl_monitor.auth import SESSION_LIMIT
+from fl_monitor.export_routes import export_replies
 from fl_monitor.language import COOKIE as LANGUAGE_COOKIE
-from fl_monitor.language import LANGUAGES, choose_language
+from fl_monitor.language import LANGUAGES
+from fl_monitor.model_routes import model_replies
+from fl_monitor.replies import NO_STORE, Reply, language_of, read_params
 from fl_monitor.service import Service
 from fl_monitor.viewer import Query, Viewer
 from fl_monitor.views import VIEWS
@@ -22,21 +25,19 @@ from fl_store.rows import UserRow, utc_now
 COOKIE = "fedluna_session"
 OWN_HEADER = "x-fedluna"
 """Sent by our scripts only: another site's form cannot add it."""
-NO_STORE = {"cache-control": "no-store"}
 LANGUAGE_KEPT_S = 365 * 24 * 3600
-LONGEST_PARAM = 400
-
-Reply = Callable[[Request, UserRow], Response]
 
 
 def make_routes(service: Service) -> list[Route]:
     """Return the routes of a monitor."""
+    downloads = {**export_replies(service), **model_replies(service)}
     return [
         Route("/auth/claim", _claim_route(service), methods=["POST"]),
         Route("/auth/logout", _logout_route(service), methods=["POST"]),
         Route("/language", _choose_language, methods=["POST"]),
         Route("/api/pages/{page}", _for_users(service, _page_reply(service))),
         Route(PLOTLY_PATH, _for_users(service, _plotly_reply)),
+        *(Route(path, _for_users(service, reply)) for path, reply in downloads.items()),
     ]
 
 
@@ -82,14 +83,8 @@ def _page_reply(service: Service) -> Reply:
 
 
 def _read_query(request: Request, user: UserRow) -> Query:
-    """Return what a browser asks for; its own parameters begin with ``p_``."""
-    params = {
-        name.removeprefix("p_"): value
-        for name, value in request.query_params.items()
-        if name.startswith("p_") and len(value) <= LONGEST_PARAM
-    }
-    language = choose_language(request.cookies, request.headers.get("accept-language"))
-    return Query(request.path_params["page"], Viewer.of(user), language, params)
+    """Return what a browser asks for."""
+    return Query(request.path_params["page"], Viewer.of(user), language_of(request), read_params(request))
 
 
 def _choose_language(request: Request) -> Response:

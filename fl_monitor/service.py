@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from fl_core.config import home_folder
 from fl_monitor.auth import Sessions
 from fl_monitor.feed import Feed
 from fl_monitor.library import RunLibrary
@@ -15,9 +16,10 @@ from fl_store.connect import open_monitor_store
 
 @dataclass(frozen=True)
 class Service:
-    """Everything a monitor needs while it runs."""
+    """Everything a monitor needs while it runs; ``home`` is the coordinator's folder, where models are."""
 
     store: Store
+    home: Path
     sessions: Sessions
     login: Login
     tickets: Tickets
@@ -26,11 +28,12 @@ class Service:
     feed: Feed
 
 
-def make_service(store: Store) -> Service:
-    """Put a monitor together over a store."""
+def make_service(store: Store, home: Path | None = None) -> Service:
+    """Put a monitor together over a store; its folder is this process's if no other is given."""
     sessions = Sessions(store)
     return Service(
         store=store,
+        home=home or home_folder(),
         sessions=sessions,
         login=Login(store, sessions),
         tickets=Tickets(),
@@ -43,4 +46,4 @@ def make_service(store: Store) -> Service:
 @cache
 def service_of(home: Path) -> Service:
     """Return this process's monitor of the coordinator whose folder is ``home``."""
-    return make_service(open_monitor_store(home))
+    return make_service(open_monitor_store(home), home)

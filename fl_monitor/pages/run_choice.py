@@ -9,22 +9,25 @@ from fl_store.rows import RunRow
 
 NEWEST = ""
 RUNS_OFFERED = 100
+CHOICE, ADDRESS = "run-choice", "run-choice-address"
 
 
 def choose_run() -> dict[str, str]:
     """Draw the choice and return the board's parameters: the run's id, or none for the newest."""
     runs = {run.run_id: run for run in reversed(monitor().store.get(RunRow, newest=RUNS_OFFERED))}
     chosen = st.query_params.get("run", NEWEST)
-    options = list(dict.fromkeys([NEWEST, *runs, chosen]))
+    if st.session_state.get(ADDRESS) != chosen or CHOICE not in st.session_state:
+        st.session_state[CHOICE] = chosen  # what a copied link says, or an address gone back to
     picked = st.selectbox(
         _("Run"),
-        options,
-        index=options.index(chosen),
+        list(dict.fromkeys([NEWEST, *runs, chosen])),
+        key=CHOICE,
         format_func=lambda run_id: describe_choice(run_id, runs.get(run_id)),
         width=420,
     )
     if picked != chosen:
         st.query_params.from_dict({"run": picked} if picked else {})
+    st.session_state[ADDRESS] = picked
     return {"run": picked} if picked else {}
 
 

@@ -97,7 +97,8 @@ function makeChart(board) {
 
   function savePicture() {
     const theme = readTheme(plot);
-    const layout = { ...plot.layout, paper_bgcolor: theme.paper, plot_bgcolor: theme.paper, title: { text: chart.title }, margin: { l: 60, r: 30, t: 60, b: 60 } };
+    const font = { ...plot.layout.font, family: 'sans-serif' }; // the page's own is not to be had in a picture
+    const layout = { ...plot.layout, font, paper_bgcolor: theme.paper, plot_bgcolor: theme.paper, title: { text: chart.title }, margin: { l: 60, r: 30, t: 60, b: 60 } };
     Plotly.downloadImage({ data: plot.data, layout }, { format: 'png', scale: 2, width: 1000, height: 560, filename: `fedluna-${chart.name}` });
   }
 
