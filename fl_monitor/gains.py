@@ -81,13 +81,13 @@ def _sentence_for(gain: Gain) -> str:
     if low > 0:
         return _(
             "{site} gained: on {num_scans} test scans of its own with {num_nodules} nodules the federated "
-            "model has a CPM of {federated}, its own model {alone} ({difference}, 95 % interval {low} to "
+            "model has a CPM of {federated}, its own model {alone} ({difference}, 95 % CI {low} to "
             "{high})."
         )
     if high < 0:
         return _(
             "{site} lost: on {num_scans} test scans of its own with {num_nodules} nodules the federated "
-            "model has a CPM of {federated}, its own model {alone} ({difference}, 95 % interval {low} to "
+            "model has a CPM of {federated}, its own model {alone} ({difference}, 95 % CI {low} to "
             "{high})."
         )
     return _(

@@ -20,7 +20,7 @@ def interval_text(row: MetricRow | None) -> str:
     """Say how sure a number is, if that is known; it is of the last round alone."""
     if row is None or row.interval_low is None or row.interval_high is None:
         return ""
-    return _("95 % interval {low} to {high}").format(
+    return _("95 % CI {low} to {high}").format(
         low=number_text(row.interval_low), high=number_text(row.interval_high)
     )
 

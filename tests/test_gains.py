@@ -30,7 +30,7 @@ def test_sentence_begins_with_the_verdict(changes: dict[str, Any], verdict: str,
 def test_sentence_has_the_numbers_and_the_interval() -> None:
     assert describe_gain(GAIN).endswith(
         "28 test scans of its own with 37 nodules the federated model has a CPM of 0.700, its own model "
-        "0.650 (+0.050, 95 % interval +0.020 to +0.080)."
+        "0.650 (+0.050, 95 % CI +0.020 to +0.080)."
     )
 
 

@@ -103,7 +103,7 @@ def test_figure_says_how_sure_it_is_where_that_is_known() -> None:
     figures = key_figures(RunRows(RUN, (ended_round(1, 0, 10),), metrics=(cpm,)))
     assert [figure.of_what for figure in figures[:2]] == [
         "round 1",
-        "round 1, 12 nodules, 95 % interval 0.610 to 0.785",
+        "round 1, 12 nodules, 95 % CI 0.610 to 0.785",
     ]
 
 

@@ -21,7 +21,7 @@ def test_key_figures_come_with_n_and_interval() -> None:
     cpm = score(FEDERATION, Metric.CPM, 0.7, num_examples=37, interval_low=0.6, interval_high=0.8)
     figures = blocks_of(look("quality", ANALYST, run_of(metrics=(cpm,))))["figures"].figures
     assert [figure.value for figure in figures] == ["–", "0.700", "–", "–"]  # noqa: RUF001
-    assert figures[1].of_what == "round 1, 37 nodules, 95 % interval 0.600 to 0.800"
+    assert figures[1].of_what == "round 1, 37 nodules, 95 % CI 0.600 to 0.800"
 
 
 def test_shift_is_shown_to_analysts_only() -> None:

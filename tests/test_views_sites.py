@@ -62,7 +62,7 @@ def test_traffic_is_told_in_all_and_per_round() -> None:
 def test_hospital_reads_what_it_gained_in_one_sentence() -> None:
     note = blocks_of(look("sites", NORTH, tables={ComparisonRow: (COMPARED,)}))["gains"]
     assert note.text.startswith("north gained: on 28 test scans of its own with 37 nodules")
-    assert "95 % interval +0.020 to +0.080" in note.text
+    assert "95 % CI +0.020 to +0.080" in note.text
     assert "south" not in note.text
 
 

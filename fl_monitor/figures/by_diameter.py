@@ -42,7 +42,7 @@ def diameter_chart(rows: RunRows, ranks: SiteRanks) -> Chart:
     figure.add_traces(list(frames[-1].data))
     figure.update_xaxes(title=_("Nodule diameter (mm)"), type="category")
     figure.update_yaxes(title=_("CPM, mean sensitivity (0 to 1)"), range=[0, 1.05])
-    note = _("n: the federation's nodules; bars are 95 % intervals, known after the last round.")
+    note = _("n: the federation's nodules; bars are 95 % CIs, known after the last round.")
     return Chart("diameters", title, note=note, alt=frames[-1].alt, figure=figure, frames=frames, width=2)
 
 

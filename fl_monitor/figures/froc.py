@@ -50,7 +50,7 @@ def froc_by_round(rows: RunRows, ranks: SiteRanks) -> Chart:
         for round_no in finished
     )
     chart = froc_chart(rows, ranks)
-    note = _("At the seven rates of LUNA16; bars are 95 % intervals, known after the last round.")
+    note = _("At the seven rates of LUNA16; bars are 95 % CIs, known after the last round.")
     return Chart("froc", _("FROC"), note=note, alt=chart.alt, figure=chart.figure, frames=frames)
 
 

@@ -30,7 +30,7 @@ def _gains_table(title: str, gains: Sequence[Gain]) -> Table:
         _("CPM alone"),
         _("CPM federated"),
         _("Difference"),
-        _("95 % interval"),
+        _("95 % CI"),
         _("Test scans"),
         _("Nodules"),
     )

@@ -40,7 +40,7 @@ def list_last_numbers(runs: Sequence[RunRows]) -> Table:
             (_("Round"), *(_round_text(rows) for rows in runs)),
             *((_title_of(metric), *(_number_text(found.get(metric)) for found in last)) for metric in shown),
         ),
-        note=_("In brackets the 95 % interval, where it is known; n is how many examples the number is of."),
+        note=_("In brackets the 95 % CI, where it is known; n is how many examples the number is of."),
     )
 
 
