@@ -11,7 +11,7 @@ from fl_monitor.board import show_board
 from fl_monitor.gate import current_user, require_user, spoken_language
 from fl_monitor.language import gettext as _
 from fl_monitor.language import speaking
-from fl_monitor.pages import admin, login, quality, rounds, runs, sites, topbar
+from fl_monitor.pages import activity, admin, login, quality, rounds, runs, sites, topbar
 from fl_monitor.views import VIEWS
 from fl_store.rows import Role, UserRow
 
@@ -83,6 +83,7 @@ _PAGES: Mapping[str, Show] = {
     "rounds": rounds.show,
     "quality": quality.show,
     "runs": runs.show,
+    "activity": activity.show,
     "admin": admin.show,
 }
 """The pages that have more than a board."""
