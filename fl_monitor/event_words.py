@@ -4,6 +4,7 @@ from fl_monitor.language import gettext as _
 
 DOWNLOAD = "download"
 ADMIN = "admin"
+ACCOUNT = "account"
 
 _TONES = {
     "site_joined": "good",
@@ -48,4 +49,5 @@ def kinds() -> dict[str, str]:
         DOWNLOAD: _("Download"),
         "upload": _("Upload"),
         ADMIN: _("Administration"),
+        ACCOUNT: _("Account"),
     }
