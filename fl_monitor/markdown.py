@@ -5,4 +5,4 @@ import re
 
 def as_text(text: str) -> str:
     """Return Markdown that shows just this text: no link, picture, colour or formula in it."""
-    return re.sub(r"([^\w\s])", r"\\\1", text, flags=re.ASCII).replace("\n", " ")
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text).replace("\n", " ")

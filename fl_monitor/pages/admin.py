@@ -29,6 +29,7 @@ def show(user: UserRow) -> None:
         required=True,
         format_func=lambda name: titles[name],
         label_visibility="collapsed",
+        key="fl-part",
     )
     if part != asked:
         st.query_params.from_dict({"part": part})

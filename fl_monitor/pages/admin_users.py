@@ -94,7 +94,7 @@ def _ask_role(known: UserRow | None) -> tuple[Role, str | None]:
         format_func=role_text,
     )
     site = st.text_input(
-        _("Site, for the role {role}").format(role=role_text(Role.CLIENT)),
+        _("Name of the site, for the role '{role}'").format(role=role_text(Role.CLIENT)),
         value=(known.site if known else None) or "",
         max_chars=LONGEST_NAME,
         autocomplete="off",

@@ -12,7 +12,7 @@ from fl_store.rows import UserRow, utc_now
 
 def show() -> None:
     """Draw the form; a right password becomes a cookie and the page is loaded again."""
-    with st.container(horizontal_alignment="center"), st.form("login", width=400):
+    with st.container(horizontal_alignment="center", key="fl-login"), st.form("login", width=400):
         st.subheader("FedLuna", anchor=False)
         st.caption(_("Sign in to watch the federation."))
         name = st.text_input(_("User"), autocomplete="username", max_chars=64)

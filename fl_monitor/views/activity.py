@@ -91,7 +91,7 @@ def _event_line(event: EventRow) -> tuple[Cell | str, ...]:
     return (
         Cell("", at=event.occurred_at),
         Cell(kind_text(event.kind), tone=tone_of(event.kind)),
-        event.text,
+        Cell(event.text),
     )
 
 
@@ -122,7 +122,7 @@ def _upload_line(row: UploadRow) -> tuple[Cell | str, ...]:
         size_text(row.num_bytes),
         received_text(row),
         Cell(upload_state_text(row.state), tone=UPLOAD_TONES.get(row.state, "calm")),
-        row.reason or DASH,
+        Cell(row.reason or DASH),
         Cell("", at=row.changed_at, is_age=True),
     )
 
@@ -168,7 +168,7 @@ def _downloads(events: Sequence[EventRow]) -> list[Block]:
             _("Downloads"),
             columns=(Column(_("Time")), Column(_("User")), Column(_("What"))),
             lines=tuple(
-                (Cell("", at=event.occurred_at), event.user or DASH, event.text)
+                (Cell("", at=event.occurred_at), event.user or DASH, Cell(event.text))
                 for event in _newest_first(events)
             ),
             empty=_("Nothing has been downloaded yet."),

@@ -127,7 +127,7 @@ def _site_line(name: str, site: SiteRow | None, rule: SiteAccessRow | None) -> t
         Cell(_("yes"), tone="good") if is_allowed else Cell(_("no, shut out"), tone="bad"),
         rule.changed_by if rule else DASH,
         _at(rule.changed_at if rule else None),
-        (rule.reason if rule else None) or DASH,
+        Cell((rule.reason if rule else None) or DASH),
         _at(site.joined_at if site else None),
     )
 
