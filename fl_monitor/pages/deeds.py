@@ -35,9 +35,11 @@ def refuse(text: str) -> None:
 
 
 def say_what_was_done() -> None:
-    """Draw the sentence on the last deed, once."""
+    """Draw the sentence on the last deed, once; its place stays, so that what is open below does too."""
     is_done, text = st.session_state.pop(_SAID, (True, ""))
-    if text:
+    with st.container():
+        if not text:
+            return
         (st.success if is_done else st.error)(as_text(text))
 
 
