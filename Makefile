@@ -45,7 +45,7 @@ format: setup
 messages: setup
 	$(BIN)/pybabel -q extract --no-location --omit-header --sort-output -o $(LOCALE)/fedluna.pot fl_monitor
 	$(BIN)/pybabel -q update --omit-header --no-fuzzy-matching --ignore-obsolete -D fedluna -d $(LOCALE) -i $(LOCALE)/fedluna.pot
-	$(BIN)/pybabel -q compile -D fedluna -d $(LOCALE)
+	$(BIN)/pybabel -q compile --use-fuzzy -D fedluna -d $(LOCALE)
 
 screenshots: setup
 	$(BIN)/python -m tests.screenshots

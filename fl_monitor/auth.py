@@ -7,6 +7,7 @@ in the user's cookie. Times are passed in, so that a test can let twelve hours g
 import hashlib
 import secrets
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,6 +18,7 @@ from fl_store.rows import SessionRow, UserRow
 IDLE_LIMIT = timedelta(minutes=30)
 SESSION_LIMIT = timedelta(hours=12)
 TOUCH_EVERY = timedelta(seconds=30)
+NEWEST_SESSIONS = 1000
 
 
 def is_live(session: SessionRow, user: UserRow | None, now: datetime) -> bool:
@@ -26,6 +28,10 @@ def is_live(session: SessionRow, user: UserRow | None, now: datetime) -> bool:
     """
     if user is None or user.is_disabled or user.changed_at > session.created_at:
         return False
+    return _is_open(session, now)
+
+
+def _is_open(session: SessionRow, now: datetime) -> bool:
     is_ended = session.ended_at is not None or now >= session.expires_at
     return not is_ended and now - session.seen_at < IDLE_LIMIT
 
@@ -62,10 +68,10 @@ class Sessions:
         return user if is_live(session, user, now) else None
 
     def touch(self, token: str, now: datetime) -> None:
-        """Note that its user has just done something; written every half minute at most."""
+        """Note that the user of a live session has just done something; every half minute at most."""
         with self._writing:
             session = self._find(token)
-            if session and session.ended_at is None and now - session.seen_at >= TOUCH_EVERY:
+            if session and _is_open(session, now) and now - session.seen_at >= TOUCH_EVERY:
                 self._store.put([replace(session, seen_at=now)])
 
     def end(self, token: str | None, now: datetime) -> None:
@@ -74,6 +80,17 @@ class Sessions:
             session = self._find(token)
             if session and session.ended_at is None:
                 self._store.put([replace(session, ended_at=now)])
+
+    def list_live(self, now: datetime) -> list[SessionRow]:
+        """Return the sessions that let their users in, oldest first."""
+        users = {user.name: user for user in self._store.get(UserRow)}
+        found = self._store.get(SessionRow, ended_at=None, newest=NEWEST_SESSIONS)
+        return [row for row in found if is_live(row, users.get(row.user), now)]
+
+    def end_rows(self, rows: Sequence[SessionRow], now: datetime) -> None:
+        """End these sessions, whosever they are."""
+        with self._writing:
+            self._store.put([replace(row, ended_at=row.ended_at or now) for row in rows])
 
     def _find(self, token: str | None) -> SessionRow | None:
         if not token:

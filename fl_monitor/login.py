@@ -4,62 +4,67 @@ A page of Streamlit cannot set a cookie. It draws a ticket instead, good once an
 browser trades for the cookie at a route of ours: the token is never in a page or a script.
 """
 
+import contextlib
 import secrets
 import threading
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from fl_core.errors import StoreError
 from fl_monitor.auth import Sessions
+from fl_monitor.throttle import Throttle, throttle_keys
 from fl_store.accounts import check_password, find_user
 from fl_store.base import Store
-from fl_store.rows import LoginAttemptRow
+from fl_store.rows import LoginAttemptRow, UserRow, utc_now
 
 TICKET_LIFE = timedelta(seconds=15)
-FREE_FAILURES = 3
-LONGEST_DELAY_S = 30
-FAILURES_FORGOTTEN_AFTER = timedelta(minutes=15)
+ATTEMPTS_REMEMBERED = 1000
+"""So many of the newest attempts in the store count after a restart."""
 
 
-class Throttle:
-    """A growing delay after failed logins, by account and by address.
+class Login:
+    """Checks names and passwords against the store, and writes down how it went."""
 
-    An attempt is delayed, never refused: nobody can lock another's account. It is kept in memory and not
-    counted from the rows of attempts: those lack the names that no user has, so that the delay would tell
-    which names exist, and a monitor apart from the coordinator would have to ask Supabase each time.
-    """
+    def __init__(self, store: Store, sessions: Sessions) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._throttle = Throttle()
+        with contextlib.suppress(StoreError):  # who reads the store next tells it
+            self._throttle.remember(store.get(LoginAttemptRow, newest=ATTEMPTS_REMEMBERED), utc_now())
 
-    def __init__(self) -> None:
-        self._failures: dict[str, tuple[int, datetime]] = {}
-        self._lock = threading.Lock()
+    @contextlib.contextmanager
+    def in_line(self, name: str, address: str | None) -> Iterator[bool]:
+        """Take a place among the attempts that wait; False within the block if there is none left."""
+        with self._throttle.in_line(throttle_keys(name, address)) as has_place:
+            yield has_place
 
-    def delay_s(self, keys: list[str], now: datetime) -> int:
-        """Count an attempt under each key and return the seconds it has to wait first.
+    def delay_s(self, name: str, address: str | None, now: datetime) -> int:
+        """Return the seconds that this attempt has to wait before it is checked."""
+        return self._throttle.delay_s(throttle_keys(name, address), now)
 
-        It counts before its outcome is known, so that attempts made at once do not slip through.
-        """
-        with self._lock:
-            self._forget_old(now)
-            counts = [self._failures.get(key, (0, now))[0] for key in keys]
-            self._failures |= {key: (count + 1, now) for key, count in zip(keys, counts, strict=True)}
-        return max((_delay_after(count) for count in counts), default=0)
+    def check(self, name: str, password: str, address: str | None, now: datetime) -> str | None:
+        """Return the token of a new session, or None if name or password are wrong."""
+        user = self.recognize(name, password, address, now)
+        if user is None:
+            return None
+        self._store.put([self._attempt(name, address, now, is_accepted=True)])
+        return self._sessions.start(user, now)
 
-    def forgive(self, keys: list[str]) -> None:
-        """Forget the failures under these keys, after a login."""
-        with self._lock:
-            for key in keys:
-                self._failures.pop(key, None)
+    def recognize(self, name: str, password: str, address: str | None, now: datetime) -> UserRow | None:
+        """Return the user whose password this is; a wrong one is written down."""
+        user = check_password(self._store, name, password)
+        if user is None:
+            self._store.put([self._attempt(name, address, now, is_accepted=False)])
+        else:
+            self._throttle.forgive(throttle_keys(name, address))
+        return user
 
-    def _forget_old(self, now: datetime) -> None:
-        self._failures = {
-            key: (count, at)
-            for key, (count, at) in self._failures.items()
-            if now - at < FAILURES_FORGOTTEN_AFTER
-        }
-
-
-def _delay_after(num_failures: int) -> int:
-    if num_failures < FREE_FAILURES:
-        return 0
-    return min(1 << min(num_failures - FREE_FAILURES, 10), LONGEST_DELAY_S)
+    def _attempt(
+        self, name: str, address: str | None, now: datetime, *, is_accepted: bool
+    ) -> LoginAttemptRow:
+        """Describe an attempt; a name that no user has may be a mistyped password, so it is not kept."""
+        known = find_user(self._store, name.strip().lower())
+        return LoginAttemptRow(known.name if known else None, address, is_accepted, attempted_at=now)
 
 
 class Tickets:
@@ -82,37 +87,3 @@ class Tickets:
         with self._lock:
             token, expires_at = self._tokens.pop(ticket, ("", now))
         return token if now < expires_at else None
-
-
-class Login:
-    """Checks names and passwords against the store, and writes down how it went."""
-
-    def __init__(self, store: Store, sessions: Sessions) -> None:
-        self._store = store
-        self._sessions = sessions
-        self._throttle = Throttle()
-
-    def delay_s(self, name: str, address: str | None, now: datetime) -> int:
-        """Return the seconds that this attempt has to wait before it is checked."""
-        return self._throttle.delay_s(_throttle_keys(name, address), now)
-
-    def check(self, name: str, password: str, address: str | None, now: datetime) -> str | None:
-        """Return the token of a new session, or None if name or password are wrong."""
-        user = check_password(self._store, name, password)
-        self._store.put([self._attempt(name, address, now, is_accepted=user is not None)])
-        if user is None:
-            return None
-        self._throttle.forgive(_throttle_keys(name, address))
-        return self._sessions.start(user, now)
-
-    def _attempt(
-        self, name: str, address: str | None, now: datetime, *, is_accepted: bool
-    ) -> LoginAttemptRow:
-        """Describe an attempt; a name that no user has may be a mistyped password, so it is not kept."""
-        known = find_user(self._store, name.strip().lower())
-        return LoginAttemptRow(known.name if known else None, address, is_accepted, attempted_at=now)
-
-
-def _throttle_keys(name: str, address: str | None) -> list[str]:
-    account = f"account {name.strip().lower()}"
-    return [account, f"address {address}"] if address else [account]

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
 
 from fl_core.errors import StoreError
 from fl_monitor.assets import read_static
@@ -11,7 +12,7 @@ from fl_monitor.board import show_board
 from fl_monitor.gate import current_user, require_user, spoken_language
 from fl_monitor.language import gettext as _
 from fl_monitor.language import speaking
-from fl_monitor.pages import admin, login, quality, rounds, runs, sites, topbar
+from fl_monitor.pages import account, activity, admin, login, quality, rounds, runs, sites, topbar
 from fl_monitor.views import VIEWS
 from fl_store.rows import Role, UserRow
 
@@ -40,12 +41,16 @@ def show_page() -> None:
 
 def _navigate(user: UserRow | None) -> None:
     """Run the page at this address; whoever has no session gets the login at every address."""
-    titles = list_titles(user.role if user else None)
-    pages = [
-        st.Page(_guard(name) if user else login.show, title=title, url_path=name, default=name == "live")
-        for name, title in titles.items()
-    ]
-    st.navigation(pages, position="top" if user else "hidden").run()
+    pages: dict[str, StreamlitPage] = {}
+    for name, title in list_titles(user.role if user else None).items():
+        pages[name] = st.Page(
+            _guard(name, pages) if user else login.show,
+            title=title,
+            url_path=name,
+            default=name == "live",
+            visibility="hidden" if name == "account" else "visible",
+        )
+    st.navigation(list(pages.values()), position="top" if user else "hidden").run()
 
 
 def list_titles(role: Role | None) -> dict[str, str]:
@@ -59,17 +64,18 @@ def list_titles(role: Role | None) -> dict[str, str]:
         "models": _("Models"),
         "activity": _("Activity"),
         "admin": _("Admin"),
+        "account": _("Account"),
     }
     return {name: title for name, title in titles.items() if role is None or role in VIEWS[name].roles}
 
 
-def _guard(name: str) -> Callable[[], None]:
+def _guard(name: str, pages: Mapping[str, StreamlitPage]) -> Callable[[], None]:
     """Return the page as Streamlit runs it: with a live session of a role that may see it, or not at all."""
 
     def run() -> None:
         user = require_user()
         if user.role in VIEWS[name].roles:
-            topbar.show(user)
+            topbar.show(user, pages["account"])
             if name in _PAGES:
                 _PAGES[name](user)
             else:
@@ -83,6 +89,8 @@ _PAGES: Mapping[str, Show] = {
     "rounds": rounds.show,
     "quality": quality.show,
     "runs": runs.show,
+    "activity": activity.show,
     "admin": admin.show,
+    "account": account.show,
 }
 """The pages that have more than a board."""

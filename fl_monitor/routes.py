@@ -125,7 +125,10 @@ def _logout_route(service: Service) -> Callable[[Request], Response]:
     def logout(request: Request) -> Response:
         if OWN_HEADER not in request.headers:
             return Response(status_code=403, headers=NO_STORE)
-        service.sessions.end(request.cookies.get(COOKIE), utc_now())
+        try:
+            service.sessions.end(request.cookies.get(COOKIE), utc_now())
+        except StoreError:
+            return Response(status_code=503, headers=NO_STORE)
         response = Response(status_code=204, headers=NO_STORE)
         response.delete_cookie(COOKIE)
         return response

@@ -66,6 +66,21 @@ def test_activity_is_written_every_half_minute_at_most(sessions: Sessions, store
     assert store.get(SessionRow)[0].seen_at == NOON + timedelta(seconds=30)
 
 
+def test_activity_does_not_revive_a_session_that_was_idle_too_long(sessions: Sessions) -> None:
+    token = sessions.start(ANNA, NOON)
+    sessions.touch(token, NOON + IDLE_LIMIT)
+    assert sessions.find_user(token, NOON + IDLE_LIMIT) is None
+
+
+def test_live_sessions_are_listed_and_can_be_ended_by_others(sessions: Sessions, store: SqliteStore) -> None:
+    first, second = sessions.start(ANNA, NOON), sessions.start(ANNA, NOON + timedelta(minutes=20))
+    assert len(sessions.list_live(NOON + timedelta(minutes=20))) == 2
+    (live,) = sessions.list_live(NOON + IDLE_LIMIT)
+    sessions.end_rows([live], NOON + IDLE_LIMIT)
+    assert sessions.find_user(second, NOON + IDLE_LIMIT) is None
+    assert sessions.find_user(first, NOON) == ANNA
+
+
 def test_ended_session_stays_ended_and_its_row_stays(sessions: Sessions, store: SqliteStore) -> None:
     token = sessions.start(ANNA, NOON)
     sessions.end(token, NOON + timedelta(minutes=1))

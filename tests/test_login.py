@@ -3,51 +3,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fl_monitor.auth import Sessions
-from fl_monitor.login import FREE_FAILURES, LONGEST_DELAY_S, TICKET_LIFE, Login, Throttle, Tickets
+from fl_monitor.login import TICKET_LIFE, Login, Tickets
+from fl_monitor.throttle import FREE_FAILURES
 from fl_store.accounts import add_user, set_disabled
 from fl_store.rows import EventRow, LoginAttemptRow, Role, SessionRow, utc_now
 from fl_store.sqlite import SqliteStore
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PASSWORD = "correct horse"
-
-
-def delays_s(throttle: Throttle, keys: list[str], num_attempts: int) -> list[int]:
-    return [throttle.delay_s(keys, NOON) for _ in range(num_attempts)]
-
-
-def test_delay_doubles_after_three_failures_up_to_half_a_minute() -> None:
-    assert delays_s(Throttle(), ["account anna"], 10) == [0, 0, 0, 1, 2, 4, 8, 16, 30, 30]
-
-
-def test_success_forgives_earlier_failures() -> None:
-    throttle = Throttle()
-    delays_s(throttle, ["account anna"], 6)
-    throttle.forgive(["account anna"])
-    assert throttle.delay_s(["account anna"], NOON) == 0
-
-
-def test_failures_are_forgotten_after_a_quarter_of_an_hour() -> None:
-    throttle = Throttle()
-    delays_s(throttle, ["account anna"], 6)
-    assert throttle.delay_s(["account anna"], NOON + timedelta(minutes=15)) == 0
-
-
-def test_address_that_tries_many_accounts_is_delayed() -> None:
-    throttle = Throttle()
-    delays = [throttle.delay_s([f"account {name}", "address 10.0.0.9"], NOON) for name in "abcde"]
-    assert delays == [0, 0, 0, 1, 2]
-
-
-def test_failures_of_one_account_do_not_delay_another() -> None:
-    throttle = Throttle()
-    delays_s(throttle, ["account anna"], 9)
-    assert throttle.delay_s(["account ben"], NOON) == 0
-
-
-def test_delay_stays_bounded_however_long_an_attack_lasts() -> None:
-    throttle = Throttle()
-    assert delays_s(throttle, ["account anna"], 5000)[-1] == LONGEST_DELAY_S
 
 
 def test_ticket_is_good_once() -> None:

@@ -12,7 +12,7 @@ from fl_store.rows import UserRow, utc_now
 
 def show() -> None:
     """Draw the form; a right password becomes a cookie and the page is loaded again."""
-    with st.container(horizontal_alignment="center"), st.form("login", width=400):
+    with st.container(horizontal_alignment="center", key="fl-login"), st.form("login", width=400):
         st.subheader("FedLuna", anchor=False)
         st.caption(_("Sign in to watch the federation."))
         name = st.text_input(_("User"), autocomplete="username", max_chars=64)
@@ -39,10 +39,19 @@ def wrong_text() -> str:
     return _("Wrong user name or password.")
 
 
+def too_many_text() -> str:
+    """Say that others wait already."""
+    return _("Too many attempts are waiting. Try again in a minute.")
+
+
 def _sign_in(name: str, password: str) -> None:
+    """Check a name and password when it is their turn; this thread of Streamlit's serves no other browser."""
     service = monitor()
     address = st.context.ip_address
-    with st.spinner(_("Signing in")):
+    with service.login.in_line(name, address) as has_place, st.spinner(_("Signing in")):
+        if not has_place:
+            st.error(too_many_text())
+            return
         time.sleep(service.login.delay_s(name, address, utc_now()))
         token = service.login.check(name, password, address, utc_now())
     if token is None:

@@ -3,6 +3,7 @@
 const POLL_EVERY_MS = 1000;
 const STALE_AFTER_MS = 5000;
 const GIVE_UP_MS = 8000;
+const FRESH_COOKIE_MS = 500; // another password: our old cookie is refused a moment before the new one comes
 
 function loadPlotly(path) {
   window.fedlunaPlotly ??= new Promise((resolve, reject) => {
@@ -93,7 +94,7 @@ async function poll(link, page) {
   link.isActive = false;
   try {
     const response = await fetch(`/api/pages/${page.name}?${query}`, { cache: 'no-store', signal: AbortSignal.timeout(GIVE_UP_MS) });
-    if (response.status === 401) return void location.reload();
+    if (response.status === 401) return void setTimeout(() => location.reload(), FRESH_COOKIE_MS);
     link.isRefused = response.status === 403;
     if (response.status === 503 || link.isRefused) return void (link.isLost = false);
     if (!response.ok) throw new Error(`feed answered ${response.status}`);

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fl_monitor.blocks import Page
-from fl_monitor.views import activity, admin, live, models, quality, rounds, runs, sites
+from fl_monitor.views import account, activity, admin, live, models, quality, rounds, runs, sites
 from fl_monitor.views.seen import Seen
 from fl_store.rows import (
     CheckpointRow,
@@ -54,5 +54,6 @@ VIEWS: dict[str, View] = {
     "admin": View(
         admin.make, frozenset({UserRow, SessionRow, SiteRow, SiteAccessRow, RunRequestRow}), COORDINATOR
     ),
+    "account": View(account.make, frozenset({LoginAttemptRow}), is_personal=True),
 }
 """By the name that the page has in addresses."""

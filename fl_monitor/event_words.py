@@ -1,0 +1,53 @@
+"""What the kinds of events are called, and in which tone they are told."""
+
+from fl_monitor.language import gettext as _
+
+DOWNLOAD = "download"
+ADMIN = "admin"
+ACCOUNT = "account"
+
+_TONES = {
+    "site_joined": "good",
+    "site_ready": "good",
+    "site_allowed": "good",
+    "site_refused": "bad",
+    "site_revoked": "bad",
+    "site_failed": "bad",
+    "site_late": "warn",
+    "site_differs": "warn",
+}
+
+
+def is_of_sites(kind: str) -> bool:
+    """Say whether an event tells of a site that comes, is let in or refused, or fails."""
+    return kind.startswith("site_")
+
+
+def tone_of(kind: str) -> str:
+    """Return the tone of a kind of event."""
+    return _TONES.get(kind, "calm")
+
+
+def kind_text(kind: str) -> str:
+    """Return what a kind of event is called; one that is not known keeps its own name."""
+    return kinds().get(kind, kind)
+
+
+def kinds() -> dict[str, str]:
+    """Return the kinds of events that are known, with what they are called."""
+    return {
+        "run": _("Run"),
+        "round_ended": _("Round over"),
+        "site_joined": _("Site joined"),
+        "site_ready": _("Site ready"),
+        "site_refused": _("Site refused"),
+        "site_revoked": _("Site shut out"),
+        "site_allowed": _("Site let in again"),
+        "site_differs": _("Data differ"),
+        "site_failed": _("Site failed"),
+        "site_late": _("No answer"),
+        DOWNLOAD: _("Download"),
+        "upload": _("Upload"),
+        ADMIN: _("Administration"),
+        ACCOUNT: _("Account"),
+    }
