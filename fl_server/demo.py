@@ -11,17 +11,19 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import tomli_w
 import typer
 from rich.console import Console
 
 from fl_core.errors import RunFailedError
-from fl_core.processes import check_port_is_free, end_child, start_child
+from fl_core.processes import check_port_is_free, end_child, find_free_port, start_child
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.toml"
@@ -132,8 +134,15 @@ def conduct_demo(this: Demo, scans: Path) -> None:
     """Start the sites and the coordinator, and return when the coordinator is done."""
     with ExitStack() as children:
         sites = [start_site(this, number, scans, children) for number in range(this.num_sites)]
-        command = [str(COMMANDS / "fl-server"), "--config", str(CONFIG), "--port", str(this.port)]
-        command += ["--rounds", str(this.num_rounds), "--min-sites", str(this.num_sites)]
+        command = [str(COMMANDS / "fl-server"), "--config", str(_write_config(this.folder))]
+        command += [
+            "--port",
+            str(this.port),
+            "--rounds",
+            str(this.num_rounds),
+            "--min-sites",
+            str(this.num_sites),
+        ]
         server = subprocess.Popen(command, env=this.environment, start_new_session=True)
         children.callback(end_child, server, grace_s=SERVER_GRACE_S)
         while server.poll() is None:
@@ -141,6 +150,15 @@ def conduct_demo(this: Demo, scans: Path) -> None:
             time.sleep(POLL_S)
     if server.returncode != 0:
         raise RunFailedError(f"The coordinator ended with exit code {server.returncode}.")
+
+
+def _write_config(folder: Path) -> Path:
+    """Write the demonstration's settings with a control port of its own, so that two can run at once."""
+    table = tomllib.loads(CONFIG.read_text(encoding="utf-8"))
+    table["server"] = {"control_port": find_free_port()}
+    path = folder / CONFIG.name
+    path.write_text(tomli_w.dumps(table), encoding="utf-8")
+    return path
 
 
 def start_site(this: Demo, number: int, scans: Path, children: ExitStack) -> subprocess.Popen[bytes]:
