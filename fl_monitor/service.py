@@ -9,7 +9,7 @@ from fl_monitor.auth import Sessions
 from fl_monitor.feed import Feed
 from fl_monitor.library import RunLibrary
 from fl_monitor.login import Login, Tickets
-from fl_monitor.snapshot import Poller
+from fl_monitor.poller import Poller
 from fl_store.base import Store
 from fl_store.connect import open_monitor_store
 

@@ -9,7 +9,7 @@ import pytest
 
 from fl_core.errors import UsageError
 from fl_monitor.report import write_report
-from fl_store.rows import CheckpointRow, RunState, SiteRow, utc_now
+from fl_store.rows import CheckpointRow, DataShiftRow, RunState, SiteRow, utc_now
 from fl_store.sqlite import SqliteStore
 
 
@@ -91,4 +91,17 @@ def test_run_without_rounds_has_a_report_too(store: SqliteStore, rehearsal: Any,
 
 def test_report_has_the_figures_of_the_pages(report: str) -> None:
     charts = [block["name"] for block in blocks(report).values() if block["kind"] == "chart"]
-    assert charts == ["auc", "cpm", "loss", "seconds", "froc"]
+    assert charts[:5] == ["auc", "cpm", "loss", "seconds", "froc"]
+    assert {"diameters", "reliability", "fairness-cpm", "update-norm", "phases", "traffic"} <= {*charts}
+
+
+def test_report_shows_what_sites_told_of_their_data_during_the_run(
+    store: SqliteStore, rehearsal: Any, tmp_path: Path
+) -> None:
+    rehearsal.start()
+    store.put([DataShiftRow("east", "north", "hu", 0.25, 0.125, utc_now())])
+    store.put([DataShiftRow("east", "north", "vendor", 0.5, 0.125, utc_now() - timedelta(days=1))])
+    rehearsal.start(RunState.FINISHED)
+    write_report(store, "run-1", tmp_path / "report.html")
+    names = blocks((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert [name for name in names if name.startswith("shift")] == ["shift-hu"]

@@ -2,11 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from fl_monitor.blocks import Block, Cell, Column, KeyFigures, Legend, Table
+from fl_monitor.figures.by_diameter import diameter_chart
+from fl_monitor.figures.calibration import calibration_error_chart, reliability_chart
+from fl_monitor.figures.data_cards import card_charts
+from fl_monitor.figures.drift import drift_charts
+from fl_monitor.figures.fairness import fairness_chart
 from fl_monitor.figures.froc import froc_by_round
 from fl_monitor.figures.progress import make_progress_charts
+from fl_monitor.figures.rounds import phases_chart
+from fl_monitor.figures.shift import shift_charts
+from fl_monitor.figures.traffic import traffic_chart
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows, rank_sites
 from fl_monitor.summary import federation_metrics, key_figures, seconds_of
@@ -18,6 +27,7 @@ from fl_store.rows import (
     Metric,
     MetricRow,
     RoundRow,
+    RunRow,
     SiteRoundState,
     SiteRow,
 )
@@ -27,7 +37,7 @@ Line = tuple[Cell | str, ...]
 
 @dataclass(frozen=True)
 class ReportRows:
-    """What a report is made of."""
+    """What a report is made of; cards and shifts count only if they were told during the run."""
 
     run: RunRows
     checkpoints: tuple[CheckpointRow, ...] = ()
@@ -47,8 +57,21 @@ def list_blocks(rows: ReportRows) -> list[Block]:
             Legend("legend", _("Sites shown on the charts")),
             *make_progress_charts(run, ranks),
             froc_by_round(run, ranks),
+            diameter_chart(run, ranks),
+            reliability_chart(run, ranks),
+            calibration_error_chart(run, ranks),
+            *(fairness_chart(run, ranks, metric) for metric in (Metric.AUC, Metric.CPM)),
+            *drift_charts(run, ranks),
+            phases_chart(run, ranks),
+            traffic_chart(run, ranks),
         ]
+    blocks += shift_charts([row for row in rows.shifts if _is_of_run(row.recorded_at, run.run)], ranks)
+    blocks += card_charts([row for row in rows.cards if _is_of_run(row.received_at, run.run)], ranks)
     return [*blocks, rounds_table(run), _sites_table(rows), _models_table(rows), settings_table(run)]
+
+
+def _is_of_run(at: datetime, run: RunRow) -> bool:
+    return run.started_at <= at and (run.ended_at is None or at <= run.ended_at)
 
 
 def rounds_table(rows: RunRows) -> Table:

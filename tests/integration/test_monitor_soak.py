@@ -30,8 +30,8 @@ const real = window.setTimeout;
 window.setTimeout = (call, ms, ...rest) => real(call, ms === 1000 ? ms / {FASTER} : ms, ...rest);
 """
 FAST_MONITOR = f"""
-import fl_monitor.snapshot, fl_monitor.tables
-fl_monitor.snapshot.READ_EVERY_S = 1 / {FASTER}
+import fl_monitor.poller, fl_monitor.tables
+fl_monitor.poller.READ_EVERY_S = 1 / {FASTER}
 fl_monitor.tables.READ_EVERY_S = 2 / {FASTER}
 from fl_monitor.cli import main
 main()
