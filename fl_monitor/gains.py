@@ -92,6 +92,6 @@ def _sentence_for(gain: Gain) -> str:
         )
     return _(
         "For {site} no difference could be shown: on {num_scans} test scans of its own with {num_nodules} "
-        "nodules the federated model has a CPM of {federated}, its own model {alone} ({difference}, 95 % "
-        "interval {low} to {high})."
+        "nodules the federated model has a CPM of {federated}, its own model {alone} ({difference}, 95 % CI "
+        "{low} to {high})."
     )

@@ -2,7 +2,6 @@
 
 import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,10 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from fl_core.processes import find_free_port
 from fl_store.connect import open_store
 from fl_store.rows import (
     CPMS_BY_DIAMETER,
@@ -47,6 +48,14 @@ def require(path: Path, *, why: str) -> None:
     if os.environ.get("FEDLUNA_REQUIRE_ALL") == "1":
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(autouse=True)
+def _own_main() -> Iterator[None]:
+    """Put back ``__main__``, which AppTest replaces and every spawned process of a later test would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -87,31 +96,30 @@ def supabase(supabase_server: SupabaseServer) -> SupabaseServer:
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return find_free_port()
+
+
+@contextmanager
+def serve_monitor(home: Path, port: int, *options: str, python: str = "") -> Iterator[subprocess.Popen[str]]:
+    """Run ``fl-monitor``, or a program of ours, on the store in ``home``, away from the project's folder."""
+    program = ["-c", python] if python else ["-m", "fl_monitor"]
+    command = [sys.executable, *program, "--home", str(home), "--port", str(port), *options]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        command, cwd=home, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    try:
+        wait_until_up(process, port)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @pytest.fixture
 def run_monitor(tmp_path: Path) -> Callable[..., AbstractContextManager[subprocess.Popen[str]]]:
-    """Start ``fl-monitor`` on the store in ``tmp_path``, away from the project's own folder."""
-
-    @contextmanager
-    def run(port: int, *options: str, python: str = "") -> Iterator[subprocess.Popen[str]]:
-        program = ["-c", python] if python else ["-m", "fl_monitor"]
-        command = [sys.executable, *program, "--home", str(tmp_path), "--port", str(port), *options]
-        env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            command, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
-        try:
-            wait_until_up(process, port)
-            yield process
-        finally:
-            process.kill()
-            process.communicate()
-
-    return run
+    """Start ``fl-monitor`` on the store in ``tmp_path``."""
+    return partial(serve_monitor, tmp_path)
 
 
 def wait_until_up(process: subprocess.Popen[str], port: int) -> None:

@@ -38,4 +38,5 @@ def test_sentence_says_what_luna16_compare_says() -> None:
     measured = MeasuredGain("north", 28, 37, alone=0.65, federated=0.70, interval=(0.02, 0.08))
     report = ComparisonReport(28, 37, 1, rounds=2, steps=3, arms=(), gains=(measured,))
     (gain,) = read_gains(report.to_json())
-    assert describe_gain(gain) == describe_in_terminal(measured).replace("'", "")
+    in_terminal = describe_in_terminal(measured).replace("'", "").replace("95 % interval", "95 % CI")
+    assert describe_gain(gain) == in_terminal

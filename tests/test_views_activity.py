@@ -65,7 +65,7 @@ def test_uploads_say_how_far_they_are() -> None:
         "nora",
         "scan 3, .mhd",
         "120.0 MB",
-        "45 % (54.0 MB of 120.0 MB)",
+        "54.0 MB of 120.0 MB, 45 %",
         "uploading",
         DASH,
         "",
@@ -76,7 +76,7 @@ def test_uploads_say_how_far_they_are() -> None:
 def test_upload_of_no_bytes_has_come_whole() -> None:
     empty = replace(UPLOAD, num_bytes=0, num_bytes_received=0, state=UploadState.FAILED, reason="no file")
     (line,) = lists(CARL, {UploadRow: (empty,)})["uploads"].lines
-    assert texts(line)[3:6] == ["100 % (0 kB of 0 kB)", "failed", "no file"]
+    assert texts(line)[3:6] == ["0 kB of 0 kB, 100 %", "failed", "no file"]
 
 
 def test_every_event_is_in_one_list() -> None:

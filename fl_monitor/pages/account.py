@@ -19,7 +19,7 @@ def show(user: UserRow) -> None:
     """Draw the page."""
     show_board("account")
     with st.form("fl-account", width=420, clear_on_submit=True):
-        st.markdown(f"**{_('Change the password')}**")
+        st.subheader(_("Change the password"), anchor=False)
         old = _ask(_("Old password"), "current-password")
         new = _ask(_("New password"), "new-password")
         again = _ask(_("New password again"), "new-password")

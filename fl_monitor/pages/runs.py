@@ -62,7 +62,7 @@ def _draw_choice() -> dict[str, str]:
         format_func=lambda run_id: describe_run(run_id, known.get(run_id)),
         placeholder=_("Choose runs"),
     )
-    weight = to_smooth.slider(_("Smoothing"), 0.0, MOST_SMOOTHING, step=0.05, key=SMOOTH, disabled=not chosen)
+    weight = to_smooth.slider(_("Smoothing"), 0.0, MOST_SMOOTHING, step=0.05, key=SMOOTH)
     find = to_find.text_input(
         _("Find a run"), key=FIND, max_chars=LONGEST_FIND, placeholder=_("Name, id or state")
     )

@@ -130,7 +130,7 @@ def _upload_line(row: UploadRow) -> tuple[Cell | str, ...]:
 def received_text(row: UploadRow) -> str:
     """Say how much of a scan has come, in percent and bytes."""
     share = 100 * row.num_bytes_received // row.num_bytes if row.num_bytes else 100
-    return _("{percent} % ({received} of {total})").format(
+    return _("{received} of {total}, {percent} %").format(
         percent=share, received=size_text(row.num_bytes_received), total=size_text(row.num_bytes)
     )
 

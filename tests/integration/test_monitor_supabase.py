@@ -119,10 +119,10 @@ def test_run_of_more_rows_than_one_answer_holds_is_complete(
     wait_until(lambda: len(remote.get(MetricRow)) == num_rows > 1000)
     remote.close()
     with run_monitor(free_port):
-        charts = read_feed(free_port, tmp_path)["charts"]
-    traces = charts[0]["figure"]["data"]
+        parts = read_feed(free_port, tmp_path)["parts"]
+    traces = next(block for part in parts for block in part if block["name"] == "auc")["figure"]["data"]
     assert {trace["meta"]["site"]: len(trace["x"]) for trace in traces} == dict.fromkeys(
-        ["*", "east", "north", "south"], 31
+        ["", "*", "east", "north", "south"], 31
     )
 
 
@@ -140,7 +140,7 @@ def read_feed(port: int, home: Path) -> Any:
     store = open_local_store(home)
     token = Sessions(store).start(find_user(store, "anna"), utc_now())
     store.close()
-    answer = httpx.get(f"http://127.0.0.1:{port}/api/live", cookies={COOKIE: token}, timeout=20)
+    answer = httpx.get(f"http://127.0.0.1:{port}/api/pages/live", cookies={COOKIE: token}, timeout=20)
     return answer.json()
 
 

@@ -1,34 +1,35 @@
 """Every page of the monitor, for every role, over the store of a real federation."""
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fl_core.processes import find_free_port
 from fl_monitor.navigation import list_titles
 from fl_monitor.views import VIEWS
 from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
 from fl_store.rows import Role
-from tests.conftest import ROOT, require
+from tests.conftest import ROOT, require, serve_monitor
+from tests.integration.conftest import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 AXE = ROOT / "tests" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 PASSWORD = "correct horse"
 USERS = {Role.SERVER: ("carl", None), Role.CLIENT: ("nora", "a"), Role.ANALYST: ("anna", None)}
-Visit = Callable[..., Any]
+DESK = {"width": 1366, "height": 900}
 PHONE = {"width": 390, "height": 844}
 OF_STREAMLIT = "Failed to load resource: the server responded with a status of 404"
 """Opened at a page's own address, Streamlit first looks there for its server."""
-
-CASES = [(role, page) for role in Role for page in list_titles(role)]
-WCAG_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+Visit = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +38,19 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("federation")
     demo = Path(sys.executable).with_name("fl-demo")
     options = ["--rounds", "2", "--scans-per-site", "4", "--no-monitor", "--exit-when-done"]
-    subprocess.run([demo, "--folder", folder, *options], check=True, capture_output=True)
+    port = str(find_free_port())
+    subprocess.run([demo, "--folder", folder, "--port", port, *options], check=True, capture_output=True)
     with closing(open_local_store(folder / "home")) as store:
         for role, (name, site) in USERS.items():
             add_user(store, name, PASSWORD, role=role, site=site)
     return folder / "home"
 
 
-@pytest.fixture
-def url(federation: Path, tmp_path: Path, run_monitor: Any, free_port: int) -> Iterator[str]:
-    shutil.copytree(federation, tmp_path, dirs_exist_ok=True)
-    with run_monitor(free_port):
-        yield f"http://127.0.0.1:{free_port}"
+@pytest.fixture(scope="module")
+def url(federation: Path) -> Iterator[str]:
+    port = find_free_port()
+    with serve_monitor(federation, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def sign_in(visitor: Any, role: Role) -> Any:
@@ -73,11 +75,63 @@ def wait_for_page(tab: Any, page: str) -> None:
         plot.locator(".plot-container").first.wait_for(timeout=10_000)
 
 
-def find_faults(tab: Any) -> list[str]:
+def find_faults(tab: Any, scheme: str) -> list[str]:
     """Return what axe finds against WCAG AA, one line a place."""
-    tab.add_script_tag(path=str(AXE))
+    tab.emulate_media(color_scheme=scheme)
+    tab.wait_for_timeout(1_200)  # the page takes the new colours with its next poll
     found = tab.evaluate("(tags) => axe.run(document, { runOnly: tags })", WCAG_AA)["violations"]
-    return [f"{fault['id']}: {node['html'][:200]}" for fault in found for node in fault["nodes"]]
+    return [f"{scheme}, {fault['id']}: {node['html'][:200]}" for fault in found for node in fault["nodes"]]
+
+
+@dataclass
+class Walk:
+    """What was found on each page of the coordinator."""
+
+    faults: dict[str, list[str]] = field(default_factory=dict)
+    labels: dict[str, list[str]] = field(default_factory=dict)
+    widths_px: dict[str, int] = field(default_factory=dict)
+
+    def look_at(self, tab: Any, page: str) -> None:
+        """Look at a page in light and dark, with a screen reader's eyes, and on a phone."""
+        plots = tab.locator(".fl-plot:not([hidden])").all()
+        self.labels[page] = [plot.get_attribute("aria-label") or "" for plot in plots]
+        tab.add_script_tag(path=str(AXE))
+        self.faults[page] = [*find_faults(tab, "dark"), *find_faults(tab, "light")]
+        tab.set_viewport_size(PHONE)
+        tab.wait_for_timeout(700)
+        main_px = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+        cards = tab.locator(".fl-card").all()
+        self.widths_px[page] = max(main_px, *(int(card.bounding_box()["width"]) for card in cards), 0)
+        tab.set_viewport_size(DESK)
+
+
+@pytest.fixture(scope="module")
+def walk(url: str, browser: Any) -> Walk:
+    require(AXE, why="the tests of accessibility need it (npm ci in tests/axe)")
+    visitor = Visitor(browser.new_context(viewport=DESK, bypass_csp=True), url)  # for the script of axe
+    found = Walk()
+    login = visitor.open_tab()
+    login.locator("input[type=password]").wait_for(timeout=20_000)
+    found.look_at(login, "login")
+    tab = sign_in(visitor, Role.SERVER)
+    for page in list_titles(Role.SERVER):
+        open_page(tab, url, page)
+        found.look_at(tab, page)
+    visitor.context.close()
+    return found
+
+
+def test_pages_keep_to_wcag_aa(walk: Walk) -> None:
+    assert {page: faults for page, faults in walk.faults.items() if faults} == {}
+
+
+def test_no_page_scrolls_sideways_on_a_phone(walk: Walk) -> None:
+    assert set(walk.widths_px.values()) == {PHONE["width"]}
+
+
+def test_every_chart_says_in_words_what_it_shows(walk: Walk) -> None:
+    assert [len(walk.labels[page]) for page in ("live", "sites", "rounds", "quality")] == [5, 6, 3, 12]
+    assert all(len(label) > 20 for labels in walk.labels.values() for label in labels)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -110,29 +164,6 @@ def test_without_a_login_every_address_shows_the_form(url: str, visit: Visit) ->
         assert tab.locator(".fl-board").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_pages_keep_to_wcag_aa(url: str, visit: Visit, scheme: str) -> None:
-    require(AXE, why="the tests of accessibility need it (npm ci in tests/axe)")
-    visitor = visit(url, color_scheme=scheme)
-    login = visitor.open_tab()
-    login.locator("input[type=password]").wait_for(timeout=20_000)
-    faults = {"login": find_faults(login)}
-    tab = sign_in(visitor, Role.SERVER)
-    for page in list_titles(Role.SERVER):
-        open_page(tab, url, page)
-        faults[page] = find_faults(tab)
-    assert {page: found for page, found in faults.items() if found} == {}
-
-
-def test_no_page_scrolls_sideways_on_a_phone(url: str, visit: Visit) -> None:
-    tab = sign_in(visit(url, viewport=PHONE, has_touch=True, is_mobile=True), Role.SERVER)
-    for page in list_titles(Role.SERVER):
-        open_page(tab, url, page)
-        width_px = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
-        assert (page, width_px) == (page, PHONE["width"])
-        assert max(card.bounding_box()["width"] for card in tab.locator(".fl-card").all()) < width_px
-
-
 def test_pages_speak_chinese_where_the_browser_does(url: str, visit: Visit) -> None:
     tab = sign_in(visit(url, locale="zh-CN"), Role.SERVER)
     for page, title in {"rounds": "轮次", "runs": "运行记录"}.items():
@@ -148,14 +179,6 @@ def test_language_is_switched_by_a_button_and_stays(url: str, visit: Visit) -> N
     tab.reload()
     tab.get_by_role("button", name="English").click()
     tab.get_by_role("button", name="Sign out").wait_for(timeout=20_000)
-
-
-def test_every_chart_says_in_words_what_it_shows(url: str, visit: Visit) -> None:
-    tab = sign_in(visit(url), Role.SERVER)
-    for page in list_titles(Role.SERVER):
-        open_page(tab, url, page)
-        labels = [plot.get_attribute("aria-label") for plot in tab.locator(".fl-plot:not([hidden])").all()]
-        assert all(len(label or "") > 20 for label in labels), (page, labels)
 
 
 def test_froc_of_an_earlier_round_is_reached_by_keyboard(url: str, visit: Visit) -> None:
