@@ -91,7 +91,7 @@ class Federation:
             self.grid,
             ArrayRecord(START),
             num_rounds=rounds,
-            timeout=0.3,
+            timeout=2.0,
             train_config=task,
             evaluate_config=ConfigRecord(dict(task)),
         )
