@@ -57,13 +57,13 @@ def list_blocks(rows: ReportRows) -> list[Block]:
             Legend("legend", _("Sites shown on the charts")),
             *make_progress_charts(run, ranks),
             froc_by_round(run, ranks),
+            traffic_chart(run, ranks),
             diameter_chart(run, ranks),
             reliability_chart(run, ranks),
             calibration_error_chart(run, ranks),
             *(fairness_chart(run, ranks, metric) for metric in (Metric.AUC, Metric.CPM)),
             *drift_charts(run, ranks),
             phases_chart(run, ranks),
-            traffic_chart(run, ranks),
         ]
     blocks += shift_charts([row for row in rows.shifts if _is_of_run(row.recorded_at, run.run)], ranks)
     blocks += card_charts([row for row in rows.cards if _is_of_run(row.received_at, run.run)], ranks)
