@@ -4,14 +4,15 @@ Every function returns one sentence on what was done, which is also the event's;
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from fl_core.config import check_site_name
 from fl_monitor.auth import Sessions
 from fl_monitor.event_words import ADMIN
 from fl_store import accounts
 from fl_store.base import Store
-from fl_store.rows import EventRow, Role, SessionRow, SiteAccessRow, UserRow, utc_now
+from fl_store.rows import EventRow, Role, SessionRow, UserRow
+from fl_store.site_access import keep_site_access
 
 LONGEST_REASON = 200
 
@@ -65,14 +66,11 @@ class Administration:
         """Shut a site out of the federation, or let it in again."""
         check_site_name(site)
         reason = "".join(filter(str.isprintable, " ".join(reason.split())))[:LONGEST_REASON]
-        self._store.put([SiteAccessRow(site, is_allowed, self._actor, self._later(site), reason or None)])
+        keep_site_access(
+            self._store, site, is_allowed=is_allowed, changed_by=self._actor, reason=reason or None
+        )
         done = "was let in again" if is_allowed else "was shut out"
         return self._note(f"Site '{site}' {done}{f': {reason}' if reason else ''}.", site)
-
-    def _later(self, site: str) -> datetime:
-        """Return a time after the last decision on a site, even where the clock was set back."""
-        before = self._store.get(SiteAccessRow, site=site)
-        return max([utc_now(), *(row.changed_at + timedelta.resolution for row in before)])
 
     def _note(self, text: str, site: str | None = None) -> str:
         self._store.put([EventRow(ADMIN, text, site=site, user=self._actor)])
