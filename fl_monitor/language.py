@@ -55,11 +55,6 @@ def ngettext(singular: str, plural: str, number: int) -> str:
     return _catalogue(_current.get()).ngettext(singular, plural, number)
 
 
-def pgettext(context: str, message: str) -> str:
-    """Return a text that means different things in different places."""
-    return _catalogue(_current.get()).pgettext(context, message)
-
-
 @cache
 def _catalogue(language: str) -> catalogues.NullTranslations:
     return catalogues.translation(DOMAIN, LOCALE, [language], fallback=language == "en")

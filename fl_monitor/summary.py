@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from statistics import median
 
 from fl_monitor.blocks import KeyFigure
 from fl_monitor.language import gettext as _
@@ -75,7 +74,13 @@ def _first_words(state: RunState) -> str:
 
 def site_state_text(row: SiteRoundRow) -> str:
     """Say where a site is in a round, and why if it came to a bad end."""
-    word = {
+    word = site_state_word(row.state)
+    return f"{word}: {row.reason}" if row.reason else word
+
+
+def site_state_word(state: SiteRoundState) -> str:
+    """Return the word for where a site is in a round."""
+    return {
         SiteRoundState.TRAINING: _("training"),
         SiteRoundState.TRAINED: _("trained"),
         SiteRoundState.EVALUATING: _("evaluating"),
@@ -83,8 +88,7 @@ def site_state_text(row: SiteRoundRow) -> str:
         SiteRoundState.FAILED: _("failed"),
         SiteRoundState.LATE: _("no answer"),
         SiteRoundState.STOPPED: _("stopped"),
-    }[row.state]
-    return f"{word}: {row.reason}" if row.reason else word
+    }[state]
 
 
 def run_state_text(state: RunState) -> str:
@@ -122,12 +126,6 @@ def expected_end(rows: RunRows) -> tuple[datetime, datetime] | None:
         beginning + timedelta(seconds=num_left * each) for each in (min(seconds), max(seconds))
     )
     return shortest, longest
-
-
-def typical_round_s(rows: RunRows) -> float | None:
-    """Return the median time of the last five finished rounds."""
-    found = [seconds for row in rows.rounds if (seconds := seconds_of(row)) is not None]
-    return median(found[-ROUNDS_TIMED:]) if found else None
 
 
 def seconds_of(row: RoundRow) -> float | None:

@@ -16,7 +16,9 @@ from fl_monitor.summary import (
     key_figures,
     metrics_of,
     progress_of,
+    run_state_text,
     site_state_text,
+    site_state_word,
     state_words,
 )
 from fl_monitor.views.seen import Seen
@@ -29,6 +31,7 @@ from fl_store.rows import (
     PresenceRow,
     RunState,
     SiteRoundRow,
+    SiteRoundState,
 )
 
 NUM_EVENTS_SHOWN = 12
@@ -188,17 +191,8 @@ def presence_text(state: str) -> str:
     words = {
         "ready": _("ready"),
         "preparing": _("preparing"),
-        "training": _("training"),
-        "trained": _("trained"),
-        "evaluating": _("evaluating"),
-        "done": _("done"),
-        "failed": _("failed"),
-        "no answer": _("no answer"),
-        "stopped": _("stopped"),
-        "running": _("running"),
-        "paused": _("paused"),
-        "finished": _("finished"),
-        "waiting for sites": _("waiting for sites"),
+        **{str(each): site_state_word(each) for each in SiteRoundState},
+        **{str(each): run_state_text(each) for each in RunState},
     }
     return words.get(state, state)
 

@@ -10,8 +10,7 @@ from fl_monitor.figures.waiting import own_waits_chart, stragglers_chart
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.stragglers import Straggler, find_stragglers
-from fl_monitor.summary import SITE_TONES
-from fl_monitor.views.live import presence_text
+from fl_monitor.summary import SITE_TONES, site_state_word
 from fl_monitor.views.report import rounds_table
 from fl_monitor.views.run_header import head_run_page
 from fl_monitor.views.seen import Seen
@@ -101,5 +100,5 @@ def _failures_table(rows: RunRows) -> Table:
 
 
 def _failure_line(row: SiteRoundRow) -> tuple[Cell | str, ...]:
-    state = Cell(presence_text(row.state), tone=SITE_TONES[row.state])
+    state = Cell(site_state_word(row.state), tone=SITE_TONES[row.state])
     return str(row.round_no), Cell(label_of(row.site), site=row.site), state, Cell(row.reason or DASH)
