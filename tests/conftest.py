@@ -197,6 +197,14 @@ class Rehearsal:
             self.reply(round_no, site, at)
         self.end_round(round_no, at + timedelta(seconds=5))
 
+    def play_into_the_third_round(self) -> None:
+        """Play two rounds that are over and a third in which only east has answered."""
+        self.start()
+        for round_no in (1, 2):
+            self.play_round(round_no)
+        self.begin_round(3)
+        self.reply(3, "east")
+
     def metrics(self, round_no: int, site: str, at: datetime) -> list[MetricRow]:
         """Return a site's numbers, which rise with the rounds and fall with its rank."""
         rank = -0.5 if site == FEDERATION else self.sites.index(site)

@@ -17,12 +17,7 @@ RANKS = {"east": 0, "north": 1, "south": 2}
 
 @pytest.fixture
 def rows(store: SqliteStore, rehearsal: Any) -> RunRows:
-    """Two rounds that are over and a third in which only east has answered."""
-    rehearsal.start()
-    for round_no in (1, 2):
-        rehearsal.play_round(round_no)
-    rehearsal.begin_round(3)
-    rehearsal.reply(3, "east")
+    rehearsal.play_into_the_third_round()
     return SnapshotReader(store).read(utc_now()).run
 
 
