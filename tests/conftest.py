@@ -227,6 +227,21 @@ class Rehearsal:
 
 
 @pytest.fixture
+def run_fl_server(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Give a function that runs ``fl-server`` in this process and returns its exit code."""
+    from fl_server.cli import main
+
+    def run(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["fl-server", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
+
+    return run
+
+
+@pytest.fixture
 def rehearsal(store: SqliteStore) -> Rehearsal:
     return Rehearsal(store)
 

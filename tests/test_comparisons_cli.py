@@ -1,11 +1,10 @@
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fl_server.cli import main
 from fl_store.rows import ComparisonRow
 from fl_store.sqlite import SqliteStore
 from tests.test_comparison_file import DOCUMENT, changed
@@ -21,17 +20,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_fl_server: Run) -> Run:
     """Give a function that runs ``fl-server comparisons`` and returns its exit code."""
-
-    def run_comparisons(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["fl-server", "comparisons", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return run_comparisons
+    return partial(run_fl_server, "comparisons")
 
 
 @pytest.fixture

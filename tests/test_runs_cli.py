@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fl_core.errors import UsageError
-from fl_server.cli import main
 from fl_server.home_lock import hold_home
 from fl_server.people import name_terminal_user
 from fl_server.runs_cli import find_run, write_whole
@@ -33,17 +33,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_fl_server: Run) -> Run:
     """Give a function that runs ``fl-server runs`` and returns its exit code."""
-
-    def run_runs(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["fl-server", "runs", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return run_runs
+    return partial(run_fl_server, "runs")
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from fl_server.cli import main
 from fl_server.people import name_terminal_user
 from fl_store.rows import SiteAccessRow, SiteRow, utc_now
 from fl_store.sqlite import SqliteStore
@@ -22,17 +21,9 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_fl_server: Run) -> Run:
     """Give a function that runs ``fl-server sites`` and returns its exit code."""
-
-    def run_sites(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", ["fl-server", "sites", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
-
-    return run_sites
+    return partial(run_fl_server, "sites")
 
 
 @pytest.fixture

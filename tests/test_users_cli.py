@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from fl_server.cli import main
 from fl_store import accounts
 from fl_store.accounts import add_user, check_password, find_user, get_user
 from fl_store.rows import Role, SiteRow, utc_now
@@ -37,17 +36,13 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run_fl_server: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Give a function that runs ``fl-server users`` and returns its exit code."""
 
     def run_users(*arguments: str, piped: bytes | None = b"") -> int:
-        monkeypatch.setattr(sys, "argv", ["fl-server", "users", *arguments])
         stdin = None if piped is None else io.TextIOWrapper(io.BytesIO(piped))
         monkeypatch.setattr(sys, "stdin", stdin)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code
+        return run_fl_server("users", *arguments)
 
     return run_users
 
