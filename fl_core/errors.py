@@ -10,6 +10,7 @@ FedLunaError                 1  the run failed
 ├── MessageError             1  a message between coordinator and site lacks a part
 ├── StoreError               1  the metrics store cannot be read or written
 │   ├── StoreUnavailableError   not at present: the same may work later
+│   ├── StoreTooNewError     2  a newer FedLuna wrote it; a UsageError too
 │   └── RowRefusedError         this row cannot be kept as it is
 │       └── TableRefusedError   no row of its table can
 └── RunFailedError           1  a run came to a bad end
@@ -58,6 +59,10 @@ class StoreError(FedLunaError):
 
 class StoreUnavailableError(StoreError):
     """The store cannot be used at present: down, locked, full, or its keys or schema do not fit yet."""
+
+
+class StoreTooNewError(UsageError, StoreError):
+    """The store was written by a newer FedLuna: this one has to be updated first."""
 
 
 class RowRefusedError(StoreError):

@@ -5,15 +5,19 @@ in the user's cookie. Times are passed in, so that a test can let twelve hours g
 """
 
 import hashlib
+import logging
 import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from fl_core.errors import StoreUnavailableError
 from fl_store.accounts import find_user
 from fl_store.base import Store
 from fl_store.rows import SessionRow, UserRow
+
+logger = logging.getLogger(__name__)
 
 IDLE_LIMIT = timedelta(minutes=30)
 SESSION_LIMIT = timedelta(hours=12)
@@ -68,11 +72,20 @@ class Sessions:
         return user if is_live(session, user, now) else None
 
     def touch(self, token: str, now: datetime) -> None:
-        """Note that the user of a live session has just done something; every half minute at most."""
-        with self._writing:
+        """Note that the user of a live session has just done something; every half minute at most.
+
+        Who only looks must neither wait for others nor suffer from a locked store: the next poll tries again.
+        """
+        if not self._writing.acquire(blocking=False):
+            return
+        try:
             session = self._find(token)
             if session and _is_open(session, now) and now - session.seen_at >= TOUCH_EVERY:
                 self._store.put([replace(session, seen_at=now)])
+        except StoreUnavailableError as error:
+            logger.warning("%s A session is not prolonged.", error)
+        finally:
+            self._writing.release()
 
     def end(self, token: str | None, now: datetime) -> None:
         """End a session in every tab; the row stays."""

@@ -32,7 +32,7 @@ def show_page() -> None:
             logger.warning("%s", error)
             st.error(
                 _(
-                    "The monitor cannot read its store at the moment. Load the page again; the coordinator's "
+                    "The monitor cannot use its store at the moment. Load the page again; the coordinator's "
                     "log says more."
                 )
             )

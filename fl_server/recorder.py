@@ -13,6 +13,7 @@ from fl_core.errors import StoreError
 from fl_core.messages import EvaluateReply, TrainReply
 from fl_server.data_shift import PairDistance
 from fl_server.drift import Drift
+from fl_server.heartbeat import HeartbeatClock
 from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
 from fl_server.score_rows import ScoreRows
@@ -56,6 +57,7 @@ class Recorder:
         self._scores = ScoreRows(run.run_id, round_no=0)
         self._site_rounds: dict[str, SiteRoundRow] = {}
         self._clocks = SiteClocks()
+        self._heartbeat = HeartbeatClock()
 
     @property
     def run_state(self) -> RunState:
@@ -82,7 +84,7 @@ class Recorder:
 
     def keep_presence(self, states: Mapping[str, str]) -> None:
         """Write that the coordinator and these sites are online, each site with its state."""
-        now = utc_now()
+        now = self._heartbeat.now()
         server = PresenceRow(PresenceKind.SERVER, "server", str(self._run.state), now)
         sites = [PresenceRow(PresenceKind.SITE, site, state, now) for site, state in states.items()]
         self._put(server, *sites)

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import Insert, insert
 
-from fl_core.errors import RowRefusedError, StoreError, StoreUnavailableError
+from fl_core.errors import RowRefusedError, StoreError, StoreTooNewError, StoreUnavailableError
 from fl_core.locks import hold_lock
 from fl_store.base import RowT
 from fl_store.rows import (
@@ -42,7 +42,7 @@ class SqliteStore:
     """A ``Store`` in one SQLite file, which several processes may open at once."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it; StoreError if it is unusable or of a newer schema."""
+        """Open the file, or make it; StoreError if it is unusable, StoreTooNewError if of a newer schema."""
         self.path = path
         self._engine = sa.create_engine(f"sqlite:///{path}")
         sa.event.listen(self._engine, "connect", _set_pragmas)
@@ -105,7 +105,7 @@ class SqliteStore:
         with self._engine.begin() as connection:
             found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
             if found > SCHEMA_VERSION:
-                raise StoreError(
+                raise StoreTooNewError(
                     f"{self.path} has schema {found}, written by a newer FedLuna; this one knows "
                     f"schema {SCHEMA_VERSION}. Update FedLuna or choose another FEDLUNA_HOME."
                 )

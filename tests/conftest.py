@@ -2,12 +2,13 @@
 
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -137,6 +138,17 @@ def wait_until_up(process: subprocess.Popen[str], port: int) -> None:
 def store(tmp_path: Path) -> Iterator[SqliteStore]:
     opened = open_store(tmp_path)
     yield opened
+    opened.close()
+
+
+@pytest.fixture
+def locked_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteStore]:
+    """The store of ``tmp_path`` while another program holds the right to write."""
+    monkeypatch.setattr("fl_store.sqlite.BUSY_TIMEOUT_MS", 1)
+    opened = open_store(tmp_path)
+    with closing(sqlite3.connect(opened.path, isolation_level=None)) as locker:
+        locker.execute("BEGIN IMMEDIATE")
+        yield opened
     opened.close()
 
 

@@ -52,6 +52,19 @@ def test_right_password_starts_a_session_whose_token_is_not_on_the_page(
     assert not signed_in.exception
 
 
+def test_login_at_a_locked_store_is_one_sentence_and_starts_no_session(
+    page: AppTest, store: SqliteStore, request: pytest.FixtureRequest
+) -> None:
+    add_user(store, "anna", "correct horse", role=Role.ANALYST)
+    request.getfixturevalue("locked_store")
+    tried = sign_in(page, "anna", "correct horse")
+    assert [error.value.split(".")[0] for error in tried.error] == [
+        "The monitor cannot use its store at the moment"
+    ]
+    assert not tried.exception
+    assert store.get(SessionRow) == []
+
+
 def test_page_without_a_session_shows_the_login_and_nothing_else(page: AppTest, store: SqliteStore) -> None:
     add_user(store, "anna", "correct horse", role=Role.ANALYST)
     page.run()

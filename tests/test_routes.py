@@ -111,6 +111,32 @@ def test_poll_does_not_prolong_the_session_but_activity_does(
     assert service.store.get(SessionRow)[0].seen_at == later
 
 
+def test_locked_store_is_read_on_and_prolongs_no_session(
+    client: Visitor, service: Service, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    sign_in(client, service)
+    locked = make_service(request.getfixturevalue("locked_store"))
+    later = utc_now() + timedelta(minutes=5)
+    monkeypatch.setattr("fl_monitor.routes.utc_now", lambda: later)
+    visitor = Visitor(Starlette(routes=make_routes(locked)))
+    visitor.http.cookies = client.http.cookies
+    assert visitor.get("/api/pages/live", params={"active": "1"}).status_code == 200
+    assert service.store.get(SessionRow)[0].seen_at < later
+    locked.poller.stop()
+
+
+def test_clock_that_jumps_back_shows_the_same_page(
+    client: Visitor, service: Service, monkeypatch: pytest.MonkeyPatch, rehearsal: Any
+) -> None:
+    rehearsal.play_into_the_third_round()
+    sign_in(client, service)
+    before = client.get("/api/pages/live")
+    monkeypatch.setattr("fl_monitor.routes.utc_now", lambda: utc_now() - timedelta(hours=2))
+    after = client.get("/api/pages/live")
+    assert (before.status_code, after.status_code) == (200, 200)
+    assert after.json() == before.json()
+
+
 def test_logout_ends_the_session_on_every_route(client: Visitor, service: Service) -> None:
     sign_in(client, service)
     token = client.http.cookies[COOKIE]

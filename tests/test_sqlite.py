@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from fl_core.errors import StoreError, StoreUnavailableError
+from fl_core.errors import StoreError, StoreTooNewError, StoreUnavailableError
 from fl_store.outbox import Outbox
 from fl_store.rows import EventRow, MetricRow, NotFinite, Row, RunRow
 from fl_store.schema import SCHEMA_VERSION
@@ -83,10 +83,11 @@ def test_store_of_a_newer_version_is_refused_with_one_line(path: Path) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
     with pytest.raises(
-        StoreError, match=f"written by a newer FedLuna; this one knows schema {SCHEMA_VERSION}"
+        StoreTooNewError, match=f"written by a newer FedLuna; this one knows schema {SCHEMA_VERSION}"
     ) as refusal:
         SqliteStore(path)
     assert "\n" not in str(refusal.value)
+    assert refusal.value.exit_code == 2
 
 
 def test_store_of_an_older_version_keeps_its_rows_and_queues_them(path: Path) -> None:

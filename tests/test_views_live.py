@@ -3,9 +3,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fl_monitor.blocks import Block, Cell, Page, Table
+from fl_monitor.language import speaking
 from fl_monitor.snapshot import RunRows, Snapshot
 from fl_monitor.viewer import Viewer
 from fl_monitor.views import live
+from fl_monitor.views.live import presence_text
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH
 from fl_store.rows import (
@@ -68,6 +70,12 @@ def test_people_are_online_for_ten_seconds_after_they_were_seen() -> None:
         ["Users", "0 online"],
     ]
     assert [line[1].at for line in people[:3]] == [None, None, at(-11)]
+
+
+def test_every_state_of_a_site_has_a_word_in_chinese() -> None:
+    states = ["ready", "preparing", "revoked", *SiteRoundState]
+    with speaking("zh"):
+        assert [state for state in states if presence_text(state) == state] == []
 
 
 def test_silent_coordinator_is_told_while_its_run_goes_on() -> None:

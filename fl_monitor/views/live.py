@@ -191,6 +191,7 @@ def presence_text(state: str) -> str:
     words = {
         "ready": _("ready"),
         "preparing": _("preparing"),
+        "revoked": _("revoked"),
         **{str(each): site_state_word(each) for each in SiteRoundState},
         **{str(each): run_state_text(each) for each in RunState},
     }
