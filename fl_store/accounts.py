@@ -133,9 +133,9 @@ def _is_name(name: str) -> bool:
 
 def _check_site(role: Role, site: str | None) -> None:
     if role is not Role.CLIENT and site is not None:
-        raise AccountError(f"Role '{role}' is not bound to a site; leave --site out or use role client.")
+        raise AccountError(f"Role '{role}' is not bound to a site; leave the site out or use role client.")
     if role is Role.CLIENT and site is None:
-        raise AccountError("Role 'client' needs the site it may see: --site NAME.")
+        raise AccountError("Role 'client' needs the name of its site (--site NAME at a terminal).")
     if site is not None:
         check_site_name(site)
 

@@ -191,9 +191,9 @@ def test_name_that_is_taken_is_refused_and_the_user_stays(store: Store) -> None:
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        ({"role": Role.CLIENT}, AccountError, "needs the site it may see: --site NAME"),
+        ({"role": Role.CLIENT}, AccountError, "needs the name of its site"),
         ({"role": Role.ANALYST, "site": "north"}, AccountError, "Role 'analyst' is not bound to a site"),
-        ({"role": Role.SERVER, "site": "north"}, AccountError, "leave --site out"),
+        ({"role": Role.SERVER, "site": "north"}, AccountError, "leave the site out"),
         ({"role": Role.CLIENT, "site": "North"}, ConfigError, "Site name 'North'"),
     ],
 )

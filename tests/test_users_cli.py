@@ -81,8 +81,12 @@ def test_password_is_the_first_line_without_its_end(run: Run, store: SqliteStore
         (("list", "--json", "anna"), b"", "unexpected extra argument"),
         (("add", "anna", "--role", "boss"), b"", "'boss' is not one of"),
         (("add", "Anna", "--role", "server"), b"", "User name 'Anna' is not accepted"),
-        (("add", "anna", "--role", "client"), b"", "Role 'client' needs the site it may see: --site NAME."),
-        (("role", "bob", "client"), b"", "Role 'client' needs the site"),
+        (
+            ("add", "anna", "--role", "client"),
+            b"",
+            "Role 'client' needs the name of its site (--site NAME at a terminal).",
+        ),
+        (("role", "bob", "client"), b"", "Role 'client' needs the name"),
     ],
 )
 def test_wrong_use_is_told_and_has_exit_code_2(
