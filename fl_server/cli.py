@@ -16,6 +16,7 @@ from fl_core.errors import ConfigError
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_server import store_cli
+from fl_server.audit_cli import audit
 from fl_server.comparisons_cli import comparisons
 from fl_server.findings import Level
 from fl_server.home_lock import hold_home
@@ -38,6 +39,7 @@ app.add_typer(store_cli.app, name="store")
 app.add_typer(runs, name="runs")
 app.add_typer(sites, name="sites")
 app.add_typer(comparisons, name="comparisons")
+app.add_typer(audit, name="audit")
 
 
 @app.callback(invoke_without_command=True)

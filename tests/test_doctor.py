@@ -40,7 +40,8 @@ def test_everything_is_looked_at(
     store.close()
     findings = list(examine(None, tmp_path))
     looked_at = (
-        "configuration,secrets,ports,disk,certificates,local store,Supabase,schema,rights,clock,outbox"
+        "configuration,secrets,ports,disk,certificates,local store,audit log,"
+        "Supabase,schema,rights,clock,outbox"
     )
     assert subjects(findings) == looked_at.split(",")
     assert supabase.secret_key not in repr(findings)
