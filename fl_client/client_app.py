@@ -36,8 +36,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:
         began_at_s = time.time()
-        config = messages.unpack_settings(message.content).data
-        shard, card = site.prepare(config), site.tell_card(config)
+        settings = messages.unpack_settings(message.content)
+        site.agree(settings)
+        shard, card = site.prepare(settings.data), site.tell_card(settings.data)
         reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans, card, began_at_s)
         return Message(messages.pack_prepare_reply(reply), reply_to=message)
 
@@ -45,10 +46,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     def train(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        weights = messages.unpack_weights(content)
-        new_weights, result = site.train(
-            weights, messages.unpack_settings(content), messages.unpack_round_no(content)
-        )
+        settings, round_no = messages.unpack_settings(content), messages.unpack_round_no(content)
+        site.agree_to_round(settings, messages.unpack_num_sites(content))
+        new_weights, result = site.train(messages.unpack_weights(content), settings, round_no)
         reply = messages.TrainReply(
             new_weights, result.num_examples, result.loss, time.perf_counter() - started_s, began_at_s
         )
@@ -58,8 +58,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     def evaluate(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        weights = messages.unpack_weights(content)
-        scans = site.evaluate(weights, messages.unpack_settings(content), messages.unpack_round_no(content))
+        settings, round_no = messages.unpack_settings(content), messages.unpack_round_no(content)
+        site.agree(settings)
+        scans = site.evaluate(messages.unpack_weights(content), settings, round_no)
         reply = messages.EvaluateReply(
             counts=count_scans(scans),
             bands=count_bands(scans),

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from fl_core.config import TaskSettings, parse_settings
-from fl_core.errors import MessageError
+from fl_core.errors import MessageError, TaskDeclinedError
 from fl_core.numbers import (
     Number,
     list_counts,
@@ -42,6 +42,10 @@ NUM_EXAMPLES = "num-examples"
 BEGAN = "began_at_s"
 WITH_INTERVALS = "with-intervals"
 REPLICATES = "replicates"
+NUM_SITES = "num-sites"
+
+DECLINED = 1000
+"""Flower's code of an answer that is an error, if the site did not agree to the task; its own are below."""
 
 MAX_REASON_LENGTH = 300
 
@@ -138,6 +142,17 @@ def wants_intervals(content: RecordDict) -> bool:
     return _find(content.config_records, CONFIG, WITH_INTERVALS) is True
 
 
+def tell_num_sites(config: ConfigRecord, num_sites: int) -> None:
+    """Let the sites know how many of them are sent this round."""
+    config[NUM_SITES] = num_sites
+
+
+def unpack_num_sites(content: RecordDict) -> int | None:
+    """Return how many sites are sent this round; None if the coordinator does not tell."""
+    num_sites = _find(content.config_records, CONFIG, NUM_SITES)
+    return num_sites if isinstance(num_sites, int) else None
+
+
 def unpack_round_no(content: RecordDict) -> int:
     """Return the number of the round that a task belongs to; MessageError if it has none."""
     round_no = _find(content.config_records, CONFIG, "server-round")
@@ -147,9 +162,13 @@ def unpack_round_no(content: RecordDict) -> int:
 
 
 def content_of(reply: Message) -> RecordDict:
-    """Return what a site answered; MessageError with its reason, made one line, if its task failed."""
+    """Return what a site answered; MessageError with its reason, made one line, if its task failed.
+
+    It is a TaskDeclinedError if the site did not agree to the task.
+    """
     if reply.has_error():
-        raise MessageError(_make_one_line(reply.error.reason or "The site gave no reason."))
+        kind = TaskDeclinedError if reply.error.code == DECLINED else MessageError
+        raise kind(_make_one_line(reply.error.reason or "The site gave no reason."))
     return reply.content
 
 

@@ -14,6 +14,7 @@ _TONES = {
     "site_revoked": "bad",
     "site_failed": "bad",
     "site_late": "warn",
+    "site_declined": "warn",
     "site_differs": "warn",
 }
 
@@ -46,6 +47,7 @@ def kinds() -> dict[str, str]:
         "site_differs": _("Data differ"),
         "site_failed": _("Site failed"),
         "site_late": _("No answer"),
+        "site_declined": _("Site declined"),
         DOWNLOAD: _("Download"),
         "upload": _("Upload"),
         ADMIN: _("Administration"),

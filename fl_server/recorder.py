@@ -185,6 +185,12 @@ class Recorder:
         text = f"Site '{site}' failed in round {self._round.round_no}: {reason}"
         self.keep_event("site_failed", text, site)
 
+    def keep_declined(self, site: str, reason: str) -> None:
+        """Write that a site did not agree to its part of the round, and why."""
+        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
+        text = f"Site '{site}' declined its part of round {self._round.round_no}: {reason}"
+        self.keep_event("site_declined", text, site)
+
     def keep_no_answer(self, site: str) -> None:
         """Write that a site did not answer in time."""
         self._put(self._change_part(site, state=SiteRoundState.LATE))
