@@ -1,0 +1,46 @@
+"""A chest CT is the same in whatever format it is handed over."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from luna16.intake import Ct, open_ct
+from luna16.scan import Scan
+from tests.small_ct import GEOMETRY, draw_chest, flip, make_ct, write_ct
+
+NAMES = {
+    "MetaImage": ("ct.mhd", "ct.mha", "CT of the chest.MHD"),
+    "NIfTI": ("ct.nii", "ct.nii.gz"),
+    "NRRD": ("ct.nrrd", "ct.nhdr"),
+}
+
+
+def assert_same(scan: Scan) -> None:
+    """Compare each voxel of the chest with the one that lies at its place in a scan."""
+    places = np.argwhere(np.ones(GEOMETRY.size_zyx_vox)).astype(float)
+    centers_xyz_mm = np.array([GEOMETRY.voxel_to_world(place) for place in places.tolist()])
+    found = scan.geometry.to_voxels(centers_xyz_mm)
+    np.testing.assert_allclose(found, np.rint(found), atol=1e-4)
+    z, y, x = np.rint(found).astype(int).T
+    np.testing.assert_array_equal(scan.voxels_hu[z, y, x], draw_chest().ravel())
+    assert scan.voxels_hu.dtype == np.int16
+
+
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("is_flipped", [False, True])
+@pytest.mark.parametrize(("form", "name"), [(form, name) for form in NAMES for name in NAMES[form]])
+def test_scan_is_the_same_in_each_format(
+    tmp_path: Path, *, form: str, name: str, is_flipped: bool, compress: bool
+) -> None:
+    image = flip(make_ct()) if is_flipped else make_ct()
+    path = write_ct(tmp_path / name.lower(), image, compress=compress).rename(tmp_path / name)
+    ct = open_ct(path)
+    assert_same(ct.scan)
+    assert (ct.format, ct.scan.series_uid) == (form, "")
+
+
+def test_nothing_is_written_beside_the_scan(tmp_path: Path) -> None:
+    ct = open_ct(write_ct(tmp_path / "ct.nii.gz"))
+    assert isinstance(ct, Ct)
+    assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
