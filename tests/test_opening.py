@@ -7,7 +7,7 @@ import pytest
 
 from luna16.intake import Ct, open_ct
 from luna16.scan import Scan
-from tests.small_ct import GEOMETRY, draw_chest, flip, make_ct, write_ct
+from tests.small_ct import GEOMETRY, draw_chest, flip, make_ct, write_ct, write_series, zip_folder
 
 NAMES = {
     "MetaImage": ("ct.mhd", "ct.mha", "CT of the chest.MHD"),
@@ -44,3 +44,26 @@ def test_nothing_is_written_beside_the_scan(tmp_path: Path) -> None:
     ct = open_ct(write_ct(tmp_path / "ct.nii.gz"))
     assert isinstance(ct, Ct)
     assert [path.name for path in tmp_path.iterdir()] == ["ct.nii.gz"]
+
+
+def test_dicom_series_is_the_same_scan(tmp_path: Path) -> None:
+    ct = open_ct(write_series(tmp_path / "series"))
+    assert_same(ct.scan)
+    assert (ct.format, ct.scan.series_uid) == ("DICOM", "2.25.4711")
+
+
+@pytest.mark.parametrize("name", ["ct.mhd", "ct.nii.gz", "ct.nhdr"])
+def test_zip_of_an_image_is_the_same_scan(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "the scan"
+    folder.mkdir()
+    write_ct(folder / name)
+    ct = open_ct(zip_folder(folder, tmp_path / "ct.zip"))
+    assert_same(ct.scan)
+
+
+def test_zip_of_a_dicom_series_is_the_same_scan(tmp_path: Path) -> None:
+    write_series(tmp_path / "study" / "a" / "b")
+    (tmp_path / "study" / "a" / "report.txt").write_text("Nothing to see.")
+    ct = open_ct(zip_folder(tmp_path / "study", tmp_path / "ct.ZIP"))
+    assert_same(ct.scan)
+    assert ct.format == "DICOM"

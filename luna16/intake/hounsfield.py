@@ -1,5 +1,7 @@
 """Turn an image's values into int16 HU, and refuse what cannot be a CT by them."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
@@ -22,12 +24,12 @@ def to_hu(image: sitk.Image) -> Int16Array:
     values = sitk.GetArrayViewFromImage(image)
     voxels_hu = np.empty(values.shape, np.int16)
     for place, plane in enumerate(values):
-        voxels_hu[place] = _round(plane)
+        voxels_hu[place] = round_to_hu(plane)
     return voxels_hu
 
 
-def _round(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    """Give a slice's values as whole numbers that fit into int16."""
+def round_to_hu(plane: npt.NDArray[Any]) -> Int16Array:
+    """Give a slice's values as int16; ValueError if one is NaN or does not fit."""
     lowest, highest = float(plane.min()), float(plane.max())
     if np.isnan(lowest):
         raise ValueError("Some voxels are NaN, expected HU everywhere: convert the scan again.")
@@ -36,7 +38,8 @@ def _round(plane: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
             f"Its values are {lowest:g} to {highest:g} in one slice, expected HU of {HU.min} to {HU.max}: "
             "convert the scan again."
         )
-    return np.rint(plane) if plane.dtype.kind == "f" else plane
+    whole = np.rint(plane) if plane.dtype.kind == "f" else plane
+    return whole.astype(np.int16)
 
 
 def check_hu(voxels_hu: Int16Array) -> None:

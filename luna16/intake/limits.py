@@ -16,7 +16,7 @@ class Limits:
     max_header_bytes: int = 1 << 20
     max_slice_bytes: int = 64 << 20
     max_entries: int = 20_000
-    max_name_bytes: int = 1_000
+    max_name_bytes: int = 255
     max_unpacked_bytes: int = 4 << 30
     max_ratio: int = 200
     spare_bytes: int = 256 << 20
