@@ -1,12 +1,13 @@
 """A chest CT of a few thousand voxels, written in every format that can be handed over."""
 
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
-from pydicom import Dataset, uid
+from pydicom import Dataset, dcmread, uid
 from pydicom.dataset import FileMetaDataset
 
 from luna16.geometry import AXIAL_DIRECTION, Geometry
@@ -89,6 +90,25 @@ def make_slice(plane_hu: Int16Array, place: int, series_uid: str) -> Dataset:
     dataset.RescaleSlope, dataset.RescaleIntercept = 1, INTERCEPT_HU
     dataset.PixelData = (plane_hu - INTERCEPT_HU).astype(np.uint16).tobytes()
     return dataset
+
+
+def compress_slice(dataset: Dataset, compressor: str) -> None:
+    """Pack a slice's pixels without loss: RLE, or as SimpleITK's compressor of this name does."""
+    if compressor == "RLE":
+        dataset.compress(uid.RLELossless, generate_instance_uid=False)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        writer = sitk.ImageFileWriter()
+        writer.SetImageIO("GDCMImageIO")
+        writer.SetFileName(f"{folder}/slice.dcm")
+        writer.UseCompressionOn()
+        writer.SetCompressor(compressor)
+        stored = np.frombuffer(dataset.PixelData, np.uint16).reshape(1, dataset.Rows, dataset.Columns)
+        writer.Execute(sitk.GetImageFromArray(stored))
+        packed = dcmread(f"{folder}/slice.dcm")
+    dataset.file_meta.TransferSyntaxUID = packed.file_meta.TransferSyntaxUID
+    dataset.PixelData = packed.PixelData
+    dataset["PixelData"].is_undefined_length = True
 
 
 def zip_folder(folder: Path, path: Path) -> Path:

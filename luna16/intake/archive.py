@@ -40,6 +40,13 @@ class BoundedFile(io.FileIO):
             raise ValueError("The zip has too many entries: zip the folder of one scan.")
         return super().read(size)
 
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go to a place as a file does; BadZipFile if there is none, as in a damaged zip."""
+        try:
+            return super().seek(offset, whence)
+        except OSError as error:
+            raise zipfile.BadZipFile from error
+
 
 def unpack(path: Path, folder: Path, limits: Limits) -> None:
     """Unpack the files of a zip into ``folder``, those of each of its folders into a numbered one.

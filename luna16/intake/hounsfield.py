@@ -1,5 +1,6 @@
 """Turn an image's values into int16 HU, and refuse what cannot be a CT by them."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ HU = np.iinfo(np.int16)
 AIR_HU = (-1100, -500)
 SOFT_TISSUE_HU = (-200, 200)
 SHARE_NEEDED = 0.01
+NOT_FINITE = "Some voxels are NaN or infinite, expected HU everywhere: convert the scan again."
 
 
 def to_hu(image: sitk.Image) -> Int16Array:
@@ -31,8 +33,8 @@ def to_hu(image: sitk.Image) -> Int16Array:
 def round_to_hu(plane: npt.NDArray[Any]) -> Int16Array:
     """Give a slice's values as int16; ValueError if one is NaN or does not fit."""
     lowest, highest = float(plane.min()), float(plane.max())
-    if np.isnan(lowest):
-        raise ValueError("Some voxels are NaN, expected HU everywhere: convert the scan again.")
+    if not math.isfinite(lowest + highest):
+        raise ValueError(NOT_FINITE)
     if lowest < HU.min or highest > HU.max:
         raise ValueError(
             f"Its values are {lowest:g} to {highest:g} in one slice, expected HU of {HU.min} to {HU.max}: "

@@ -54,23 +54,23 @@ def _count_bytes(layout: Layout, enough: int) -> int:
     """Count the bytes of the stream, of a compressed one no further than a block beyond ``enough``."""
     if not layout.is_compressed:
         return layout.path.stat().st_size - layout.offset_bytes
-    try:
-        return _sum_until(enough, layout)
-    except ValueError as error:
-        raise ValueError(f"The compressed part of the file {str(error)[:-1]}: copy it again.") from None
-
-
-def _sum_until(enough: int, layout: Layout) -> int:
     total = 0
-    for block in read_inflated(layout.path, layout.offset_bytes):
+    for block in read_blocks(layout.path, layout.offset_bytes, is_compressed=True):
         total += len(block)
         if total > enough:
             break
     return total
 
 
-def read_inflated(path: Path, offset_bytes: int = 0) -> Iterator[bytes]:
-    """Yield what the compressed stream from ``offset_bytes`` on holds, in blocks of at most 1 MiB."""
+def read_blocks(path: Path, offset_bytes: int = 0, *, is_compressed: bool) -> Iterator[bytes]:
+    """Yield a file from ``offset_bytes`` on, inflated if it is compressed, in blocks of at most 1 MiB.
+
+    Raises ValueError if it is compressed and damaged or cut short.
+    """
     with path.open("rb") as file:
         file.seek(offset_bytes)
-        yield from inflate(iter(lambda: file.read(READ_BYTES), b""))
+        blocks = iter(lambda: file.read(READ_BYTES), b"")
+        try:
+            yield from inflate(blocks) if is_compressed else blocks
+        except ValueError as error:
+            raise ValueError(f"The compressed part of the file {str(error)[:-1]}: copy it again.") from None

@@ -1,5 +1,6 @@
 """Read a MetaImage: .mhd with its voxels in a file beside it, or .mha with both in one."""
 
+import re
 from pathlib import Path
 
 from luna16.header import check_grid, quote, read_numbers
@@ -19,6 +20,7 @@ VOXEL_BYTES = {
     "MET_FLOAT": 4,
     "MET_DOUBLE": 8,
 }
+KEY = re.compile(r"\w+ *")
 EXPECTED = {"NDims": "3", "ElementNumberOfChannels": "1", "BinaryData": "True", "HeaderSize": "0"}
 """What these keys must be, if they are there."""
 
@@ -39,7 +41,7 @@ def parse_header(data: bytes) -> tuple[dict[str, str], int]:
     for line in data.splitlines(keepends=True):
         end_bytes += len(line)
         key, separator, value = line.decode("latin-1").partition("=")
-        if not separator or key.strip() in header:
+        if not separator or not KEY.fullmatch(key) or key.strip() in header:
             raise ValueError(
                 "The file is no MetaImage header of lines with a key each: export the scan again."
             )
@@ -54,6 +56,8 @@ def check_keys(header: dict[str, str]) -> None:
     for key, expected in EXPECTED.items():
         if header.get(key, expected).lower() != expected.lower():
             raise ValueError(f"{quote(header, key)}, expected {expected}: hand over one plain 3-D scan.")
+    if header.get("CompressedData", "False") not in ("True", "False"):
+        raise ValueError(f"{quote(header, 'CompressedData')}, expected True or False: export the scan again.")
     if header.get("ElementType") not in VOXEL_BYTES:
         raise ValueError(f"{quote(header, 'ElementType')}, expected MET_SHORT: convert the scan to HU.")
     for _, detail in check_grid(header):
@@ -81,8 +85,8 @@ def find_voxels(path: Path, header: dict[str, str], end_bytes: int) -> Layout:
 
 
 def _check_compressed_size(header: dict[str, str], num_bytes: int) -> None:
-    """SimpleITK trusts this number so much that a wrong one makes it ask for all memory."""
-    if is_compressed(header) and header.get("CompressedDataSize", str(num_bytes)) != str(num_bytes):
+    """From a wrong number SimpleITK asks for all memory; without one it gives voxels of no file."""
+    if is_compressed(header) and header.get("CompressedDataSize") != str(num_bytes):
         raise ValueError(
             f"{quote(header, 'CompressedDataSize')}, but {num_bytes} bytes are there: copy the scan again."
         )

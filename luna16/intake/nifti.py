@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from luna16.geometry import FloatArray
 from luna16.header import is_orthonormal
 from luna16.intake.grid import oblique
+from luna16.intake.hounsfield import NOT_FINITE
 from luna16.intake.image_file import read_image
-from luna16.intake.layout import Layout, read_inflated
+from luna16.intake.layout import Layout, read_blocks
 from luna16.intake.limits import Limits
 from luna16.intake.sizes import as_size
 from luna16.scan import Scan
@@ -20,6 +22,7 @@ FIELDS = {
     "dim": ("8i2", 40),
     "datatype": ("i2", 70),
     "bitpix": ("i2", 72),
+    "pixdim": ("8f4", 76),
     "vox_offset": ("f4", 108),
     "qform_code": ("i2", 252),
     "sform_code": ("i2", 254),
@@ -36,13 +39,16 @@ HEADER = np.dtype(
 )
 VOXEL_BYTES = {2: 1, 4: 2, 8: 4, 16: 4, 64: 8, 256: 1, 512: 2, 768: 4}
 """By the code of the type: whole numbers of 8 to 32 bits, and floats."""
+SAME_SPACING = 0.01
+FLOAT_TYPES = (16, 64)
 COLOUR_TYPES = (128, 2304)
 
 
 def read_nifti(path: Path, limits: Limits) -> Scan:
     """Read the scan; ValueError if its header is faulty or does not fit its voxels."""
     is_compressed = path.name.lower().endswith(".gz")
-    header = parse_header(_read_start(path, is_compressed=is_compressed))
+    start = b"".join(islice(read_blocks(path, is_compressed=is_compressed), 1))[:HEADER_BYTES]
+    header = parse_header(start)
     check_fields(header)
     layout = Layout(
         path=path,
@@ -51,17 +57,22 @@ def read_nifti(path: Path, limits: Limits) -> Scan:
         lead_bytes=_lead_of(header, limits),
         is_compressed=is_compressed,
     )
-    return read_image(path, "NiftiImageIO", layout, limits)
+    scan = read_image(path, "NiftiImageIO", layout, limits)
+    if int(header["datatype"]) in FLOAT_TYPES:
+        _check_finite(layout, np.dtype(f"{header.dtype['dim'].base.byteorder}f{layout.voxel_bytes}"))
+    return scan
 
 
-def _read_start(path: Path, *, is_compressed: bool) -> bytes:
-    if not is_compressed:
-        with path.open("rb") as file:
-            return file.read(HEADER_BYTES)
-    try:
-        return b"".join(islice(read_inflated(path), 1))[:HEADER_BYTES]
-    except ValueError as error:
-        raise ValueError(f"The compressed file {str(error)[:-1]}: copy it again.") from None
+def _check_finite(layout: Layout, dtype: np.dtype[np.floating]) -> None:
+    """Look for NaN and infinity in the file itself, as SimpleITK reads them as 0."""
+    skip, rest = layout.lead_bytes, b""
+    for block in read_blocks(layout.path, is_compressed=layout.is_compressed):
+        data = rest + block[skip:]
+        skip = max(0, skip - len(block))
+        values = np.frombuffer(data, dtype, count=len(data) // dtype.itemsize)
+        rest = data[values.nbytes :]
+        if not np.isfinite(values).all():
+            raise ValueError(NOT_FINITE)
 
 
 def parse_header(data: bytes) -> np.void:
@@ -86,14 +97,14 @@ def check_fields(header: np.void) -> None:
     if header["qform_code"] <= 0 and header["sform_code"] <= 0:
         raise ValueError("The header does not say where the voxels lie: export with sform or qform.")
     if header["sform_code"] > 0:
-        _check_upright(header["srow"][:, :3].astype(float))
+        _check_sform(header["srow"][:, :3].astype(float), header["pixdim"][1:4].astype(float))
 
 
-def _check_upright(axes_mm: np.ndarray) -> None:
-    """SimpleITK refuses oblique axes without a word on which."""
+def _check_sform(axes_mm: FloatArray, spacing_mm: FloatArray) -> None:
+    """SimpleITK refuses oblique axes without a word on which, and of two spacings takes one."""
     lengths_mm = np.linalg.norm(axes_mm, axis=0)
-    if not np.isfinite(lengths_mm).all() or not lengths_mm.all():
-        raise ValueError("The header's sform is no matrix of three axes in mm: export the scan again.")
+    if not lengths_mm.all() or not np.allclose(lengths_mm, spacing_mm, rtol=SAME_SPACING):
+        raise ValueError("The header's sform and pixdim are not of one spacing in mm: export the scan again.")
     if not is_orthonormal((axes_mm / lengths_mm).ravel().tolist()):
         raise ValueError(oblique())
 

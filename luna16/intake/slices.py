@@ -1,12 +1,14 @@
 """Read the headers of DICOM files: which series a slice is of, where it lies and what its pixels are."""
 
+import logging
 import math
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pydicom
@@ -33,6 +35,7 @@ SERIES_UID = re.compile(r"[0-9.]{1,64}")
 DAMAGED = "A DICOM file is damaged or cut short: copy the folder again."
 
 Floats = tuple[float, ...]
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -91,27 +94,29 @@ def _read_slice(path: Path, limits: Limits) -> Slice | None:
         data = start + file.read(limits.max_slice_bytes)
     if len(data) > limits.max_slice_bytes:
         raise ValueError(f"A DICOM file has over {limits.max_slice_bytes} bytes: export single slices.")
-    syntax = _read_syntax(path)
+    syntax = parse_quietly(lambda: str(read_file_meta_info(path).TransferSyntaxUID))
     if syntax not in SYNTAXES:
         raise ValueError("A DICOM file is packed in a way that cannot be read: export it uncompressed.")
-    return _parse_slice(path, data, is_compressed=syntax not in PLAIN_SYNTAXES)
+    return parse_quietly(lambda: _parse_slice(path, data, is_compressed=syntax not in PLAIN_SYNTAXES))
 
 
-def _read_syntax(path: Path) -> str:
+def parse_quietly(read: Callable[[], Parsed]) -> Parsed:
+    """Let pydicom read; whatever it warns of or raises may quote what a patient's header says."""
+    logger = logging.getLogger("pydicom")
+    was_disabled, logger.disabled = logger.disabled, True
     try:
-        return str(read_file_meta_info(path).TransferSyntaxUID)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return read()
     except Exception:  # noqa: BLE001 - on damaged bytes pydicom raises errors of any kind
-        raise ValueError(DAMAGED) from None  # their text may hold what the patient's header says
+        raise ValueError(DAMAGED) from None
+    finally:
+        logger.disabled = was_disabled
 
 
 def _parse_slice(path: Path, data: bytes, *, is_compressed: bool) -> Slice | None:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values that are not quite as the standard wants them
-            dataset = pydicom.dcmread(BytesIO(data), specific_tags=list(TAGS))
-            return _as_slice(path, dataset, is_compressed=is_compressed) if "Rows" in dataset else None
-    except Exception:  # noqa: BLE001 - as above
-        raise ValueError(DAMAGED) from None
+    dataset = pydicom.dcmread(BytesIO(data), specific_tags=list(TAGS))
+    return _as_slice(path, dataset, is_compressed=is_compressed) if "Rows" in dataset else None
 
 
 def _as_slice(path: Path, dataset: pydicom.Dataset, *, is_compressed: bool) -> Slice:
