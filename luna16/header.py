@@ -44,7 +44,8 @@ def check_grid(header: dict[str, str]) -> Iterator[tuple[FaultKind, str]]:
 def is_orthonormal(direction: Sequence[float]) -> bool:
     """Tell whether the axes of a row-major 3x3 matrix have length 1 and stand upright on each other."""
     matrix = np.reshape(direction, (3, 3))
-    return np.allclose(matrix @ matrix.T, np.eye(3), rtol=0, atol=ORTHONORMAL_WITHIN)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.allclose(matrix @ matrix.T, np.eye(3), rtol=0, atol=ORTHONORMAL_WITHIN)
 
 
 def read_numbers(header: dict[str, str], key: str, count: int) -> list[float] | None:

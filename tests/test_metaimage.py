@@ -39,6 +39,8 @@ FAULTS = [
         "ElementSpacing is '0 1 1', expected three of 0.1 to 10 mm:",
     ),
     ("ElementSpacing", "ElementSpacing = 1 1 11", "ElementSpacing is '1 1 11', expected three of 0.1 to 10"),
+    ("Offset", "Offset = 1e300 0 0", "Its origin is no place of up to 100 m: convert the scan again."),
+    ("TransformMatrix", "TransformMatrix = 1e300 0 0 0 1 0 0 0 1", "expected an orthonormal 3 x 3 matrix:"),
     ("Offset", "Offset = nan 0 0", "Offset is 'nan 0 0', expected three numbers in mm: convert"),
     (
         "TransformMatrix",

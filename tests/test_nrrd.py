@@ -59,6 +59,13 @@ FAULTS = [
         "has 9999 x 9999 x 9999 voxels, expected 536870912 in all at most: hand",
     ),
     ("space origin", "space origin: (a,b,c)", "The header does not say where the voxels lie in mm: export"),
+    ("space origin", "space origin: (1e300,0,0)", "The header does not say where the voxels lie in mm:"),
+    (
+        "space directions",
+        "space directions: (1e300,0,0) (0,1,0) (0,0,2)",
+        "does not say where the voxels lie",
+    ),
+    ("space directions", "space directions: (nan,0,0) (0,1,0) (0,0,2)", "does not say where the voxels lie"),
     ("space origin", "x: y", "The header does not say where the voxels lie in mm: export the scan again."),
     ("space directions", "space directions: (1,0,0) (0,1,0) none", "does not say where the voxels lie in mm"),
     (

@@ -1,6 +1,7 @@
 """Pixels of a DICOM slice are decoded however they are packed, and refused if they are not all there."""
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,19 @@ def test_packed_pixels_that_are_damaged_are_refused(tmp_path: Path) -> None:
 
     write_series(tmp_path, change=change)
     refuse_series(tmp_path, "A DICOM file is damaged")
+
+
+@pytest.mark.parametrize("compressor", ["RLE", "JPEG", "JPEG2000"])
+def test_fragment_shorter_than_it_says_takes_no_memory_and_no_crash(tmp_path: Path, compressor: str) -> None:
+    def change(dataset: Dataset, _: int) -> None:
+        compress_slice(dataset, compressor)
+        start = dataset.PixelData.index(b"\xfe\xff\x00\xe0", 8) + 8
+        dataset.PixelData = dataset.PixelData[:start] + dataset.PixelData[start + 51 :]
+
+    write_series(tmp_path, change=change)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refuse_series(tmp_path, "A DICOM file is damaged")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
 
 
 def test_pixels_of_32_bits_are_refused(tmp_path: Path) -> None:

@@ -43,7 +43,12 @@ def test_image_without_what_it_needs_is_damaged(tmp_path: Path, keyword: str) ->
 
 
 @pytest.mark.parametrize(
-    ("keyword", "value"), [("ImagePositionPatient", ["nan", "0", "0"]), ("PixelSpacing", [1])]
+    ("keyword", "value"),
+    [
+        ("ImagePositionPatient", ["nan", "0", "0"]),
+        ("ImagePositionPatient", ["1e300", "0", "0"]),
+        ("PixelSpacing", [1]),
+    ],
 )
 def test_place_that_is_no_number_is_damaged(tmp_path: Path, keyword: str, value: object) -> None:
     def change(dataset: Dataset, place: int) -> None:

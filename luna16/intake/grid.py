@@ -1,9 +1,11 @@
 """Check where a scan's voxels lie: steps of a CT, and axes that stand upright on each other."""
 
-import math
+from collections.abc import Iterable
 
 from luna16.geometry import Geometry
 from luna16.header import SPACING_MM, is_orthonormal
+
+FARTHEST_MM = 1e5
 
 
 def check_grid(geometry: Geometry) -> None:
@@ -14,10 +16,15 @@ def check_grid(geometry: Geometry) -> None:
         raise ValueError(
             f"Its voxels are {spacing} mm, expected {low_mm:g} to {high_mm:g} each way: convert it again."
         )
-    if not all(map(math.isfinite, geometry.origin_xyz_mm)):
-        raise ValueError("Its origin is no number in mm: convert the scan again.")
+    if not are_places(geometry.origin_xyz_mm):
+        raise ValueError("Its origin is no place of up to 100 m: convert the scan again.")
     if not is_orthonormal(geometry.direction):
         raise ValueError(oblique())
+
+
+def are_places(numbers_mm: Iterable[float]) -> bool:
+    """Tell whether all numbers are finite and near enough to be places in mm."""
+    return all(abs(number_mm) <= FARTHEST_MM for number_mm in numbers_mm)
 
 
 def oblique(tilt: str = "") -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from luna16.header import is_orthonormal, quote, read_numbers
-from luna16.intake.grid import oblique
+from luna16.intake.grid import are_places, oblique
 from luna16.intake.image_file import read_image
 from luna16.intake.layout import Layout
 from luna16.intake.limits import Limits
@@ -87,11 +87,11 @@ def _check_axes(header: dict[str, str]) -> None:
     origin = VECTOR.fullmatch(header.get("space origin", ""))
     axes = VECTOR.findall(header.get("space directions", ""))
     try:
-        axes_mm = np.array(axes, dtype=float)
-        is_placed = origin is not None and np.isfinite(np.array(origin.groups(), dtype=float)).all()
+        axes_mm = np.array(axes, dtype=float).reshape(-1, 3)
+        is_placed = are_places(map(float, origin.groups() if origin else "?")) and are_places(axes_mm.ravel())
     except ValueError:
         is_placed = False
-    if not is_placed or axes_mm.shape != (3, 3) or not np.linalg.norm(axes_mm, axis=1).all():
+    if not is_placed or len(axes_mm) != 3 or not np.linalg.norm(axes_mm, axis=1).all():
         raise ValueError("The header does not say where the voxels lie in mm: export the scan again.")
     if not is_orthonormal((axes_mm.T / np.linalg.norm(axes_mm, axis=1)).ravel().tolist()):
         raise ValueError(oblique())

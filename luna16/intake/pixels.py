@@ -12,6 +12,7 @@ import pydicom
 import SimpleITK as sitk  # noqa: N813
 from pydicom import Dataset, uid
 from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate, get_frame
 
 from luna16.intake.hounsfield import round_to_hu
 from luna16.intake.limits import Limits
@@ -19,6 +20,7 @@ from luna16.intake.slices import DAMAGED, Slice, parse_quietly
 from luna16.scan import Int16Array
 
 NUM_BITS = (8, 16)
+MOST_OVERHEAD_BYTES = 1 << 16
 PIXEL_TAGS = (
     *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated", "BitsStored"),
     *("HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope", "PixelData"),
@@ -32,7 +34,7 @@ def check_pixels(image: Slice, limits: Limits) -> None:
         raise ValueError(f"Its pixels have {pixels.num_bits} bits, expected 16: export the series again.")
     promised = math.prod(pixels.size_yx_vox) * pixels.num_bits // 8
     if pixels.is_compressed:
-        is_right = promised <= pixels.num_bytes * limits.max_ratio
+        is_right = promised / limits.max_ratio <= pixels.num_bytes <= 2 * promised + MOST_OVERHEAD_BYTES
     else:
         is_right = pixels.num_bytes in (promised, promised + promised % 2)
     if not is_right:
@@ -61,6 +63,12 @@ def decode_slice(image: Slice, folder: Path) -> Int16Array:
 def _write_pixels(image: Slice, path: Path) -> None:
     source = pydicom.dcmread(BytesIO(image.path.read_bytes()), specific_tags=list(PIXEL_TAGS))
     dataset = Dataset({element.tag: element for element in source if element.keyword in PIXEL_TAGS})
+    if source.file_meta.TransferSyntaxUID == uid.RLELossless:  # over a damaged one GDCM crashes
+        source.decompress(as_rgb=False, generate_instance_uid=False)
+        dataset.PixelData = source.PixelData
+    elif image.pixels.is_compressed:  # its fragments are put together anew, as each tells a length of its own
+        dataset.PixelData = encapsulate([get_frame(source.PixelData, 0, number_of_frames=1)])
+        dataset["PixelData"].is_undefined_length = True
     dataset.SOPClassUID, dataset.SOPInstanceUID = uid.CTImageStorage, "2.25.1"
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = source.file_meta.TransferSyntaxUID

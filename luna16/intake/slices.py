@@ -1,7 +1,6 @@
 """Read the headers of DICOM files: which series a slice is of, where it lies and what its pixels are."""
 
 import logging
-import math
 import re
 import warnings
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from pydicom import uid
 from pydicom.filereader import read_file_meta_info
 
 from luna16.geometry import FloatArray
+from luna16.intake.grid import are_places
 from luna16.intake.limits import Limits
 
 MAGIC = slice(128, 132)
@@ -154,6 +154,6 @@ def _as_grid(dataset: pydicom.Dataset) -> Grid:
 
 def _floats(values: Iterable[float], count: int) -> Floats:
     floats = tuple(map(float, values))
-    if len(floats) != count or not all(map(math.isfinite, floats)):
+    if len(floats) != count or not are_places(floats):
         raise ValueError(DAMAGED)
     return floats
