@@ -38,19 +38,28 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
         began_at_s = time.time()
         config = messages.unpack_settings(message.content).data
         shard, card = site.prepare(config), site.tell_card(config)
-        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans, card, began_at_s)
+        reply = messages.PrepareReply(
+            num_train_scans=shard.train.num_scans,
+            num_validation_scans=shard.validation.num_scans,
+            num_train_patches=len(shard.train.candidates),
+            card=card,
+            began_at_s=began_at_s,
+        )
         return Message(messages.pack_prepare_reply(reply), reply_to=message)
 
     @app.train()
     def train(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        weights = messages.unpack_weights(content)
-        new_weights, result = site.train(
-            weights, messages.unpack_settings(content), messages.unpack_round_no(content)
-        )
+        weights, task = messages.unpack_weights(content), messages.unpack_task_id(content)
+        new_weights, result = site.train(weights, messages.unpack_settings(content), task.round_no)
         reply = messages.TrainReply(
-            new_weights, result.num_examples, result.loss, time.perf_counter() - started_s, began_at_s
+            task=task,
+            weights=new_weights,
+            num_examples=result.num_examples,
+            loss=result.loss,
+            train_s=time.perf_counter() - started_s,
+            began_at_s=began_at_s,
         )
         return Message(messages.pack_train_reply(reply), reply_to=message)
 
@@ -58,8 +67,8 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     def evaluate(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        weights = messages.unpack_weights(content)
-        scans = site.evaluate(weights, messages.unpack_settings(content), messages.unpack_round_no(content))
+        weights, task = messages.unpack_weights(content), messages.unpack_task_id(content)
+        scans = site.evaluate(weights, messages.unpack_settings(content), task.round_no)
         reply = messages.EvaluateReply(
             counts=count_scans(scans),
             bands=count_bands(scans),

@@ -13,6 +13,8 @@ _TONES = {
     "site_refused": "bad",
     "site_revoked": "bad",
     "site_failed": "bad",
+    "site_sits_out": "bad",
+    "round_repeated": "warn",
     "site_late": "warn",
     "site_differs": "warn",
 }
@@ -45,6 +47,8 @@ def kinds() -> dict[str, str]:
         "site_allowed": _("Site let in again"),
         "site_differs": _("Data differ"),
         "site_failed": _("Site failed"),
+        "site_sits_out": _("Site sits out"),
+        "round_repeated": _("Round held again"),
         "site_late": _("No answer"),
         DOWNLOAD: _("Download"),
         "upload": _("Upload"),
