@@ -66,10 +66,13 @@ def export_model(
 def choose_folder(path: Path) -> Path:
     """Return the whole path of a folder that can be made; UsageError if it cannot, or is there already."""
     whole = Path(os.path.realpath(path))
-    if whole.exists():
-        raise UsageError(f"{path} is there already. Name another folder with --out, or remove it.")
-    if not whole.parent.is_dir():
-        raise UsageError(f"Cannot write {path}: there is no folder {whole.parent}.")
+    try:
+        if whole.exists():
+            raise UsageError(f"{path} is there already. Name another folder with --out, or remove it.")
+        if not whole.parent.is_dir():
+            raise UsageError(f"Cannot write {path}: there is no folder {whole.parent}.")
+    except OSError as error:  # the name is too long, say
+        raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
     if not os.access(whole.parent, os.W_OK | os.X_OK):
         raise UsageError(f"Cannot write {path}: the folder {whole.parent} is not writable.")
     return whole

@@ -3,14 +3,14 @@
 Its words are in ``static/model_card.md``; here are the numbers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.resources import files
 from string import Template
-from typing import Any
 
 from fl_server.model_facts import ModelFacts
 from fl_server.model_formats import ModelFormat
+from fl_server.run_tables import flatten
 from fl_store.rows import Metric, MetricRow
 from luna16.config import DataConfig
 
@@ -49,7 +49,7 @@ def write_card(facts: ModelFacts, data: DataConfig, file_format: ModelFormat) ->
         calibration=_describe_calibration(facts),
         data=_draw_counts(facts),
         scores=_draw_scores(facts.metrics),
-        training=_draw_table(("setting", "value"), _flatten(facts.settings)),
+        training=_draw_table(("setting", "value"), flatten(facts.settings)),
         origin=_draw_origin(facts),
         side=data.patch_size_vox,
         spacing_mm=f"{data.patch_spacing_mm:g}",
@@ -65,7 +65,7 @@ def _read_static(name: str) -> str:
 
 def _describe_calibration(facts: ModelFacts) -> str:
     if calibration := facts.about.get("calibration"):
-        table = _draw_table(("number", "value"), _flatten({"calibration": calibration}))
+        table = _draw_table(("number", "value"), flatten({"calibration": calibration}))
         return f"The JSON of the model tells how its logits become calibrated probabilities:\n\n{table}"
     share = facts.settings.get("training", {}).get("negatives_per_positive")
     drawn = f"It was trained with {share:g} negatives to a positive, so a" if share else "A"
@@ -114,12 +114,3 @@ def _draw_table(titles: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> 
     """Draw a table of our own words and numbers, in which there is no bar and no line break."""
     lines = (titles, ("---",) * len(titles), *rows)
     return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
-
-
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield nested settings with dotted keys."""
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

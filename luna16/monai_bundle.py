@@ -60,12 +60,13 @@ def make_metadata(data: DataConfig) -> dict[str, Any]:
 def make_inference(data: DataConfig) -> dict[str, Any]:
     """Give the workflow: each .npy in ``dataset_dir`` is a patch in HU, and gets a line in a table."""
     return {
-        "imports": ["$import glob", "$import os", "$import torch", "$import monai"],
+        "imports": ["$import glob", "$import os", "$import sys", "$import torch", "$import monai"],
         "bundle_root": ".",
         "dataset_dir": "$os.path.join(@bundle_root, 'patches')",
         "output_dir": "$os.path.join(@bundle_root, 'eval')",
         "device": "$torch.device('cuda:0' if torch.cuda.is_available() else 'cpu')",
         "batch_size": 64,
+        "files": "$sorted(glob.glob(os.path.join(@dataset_dir, '*.npy')))",
         "model_file": "$os.path.join(@bundle_root, 'models', 'model.ts')",
         "network_def": "$torch.jit.load(@model_file, map_location=@device)",
         "preprocessing": {
@@ -79,7 +80,7 @@ def make_inference(data: DataConfig) -> dict[str, Any]:
         },
         "dataset": {
             "_target_": "Dataset",
-            "data": "$[{'image': file} for file in sorted(glob.glob(@dataset_dir + '/*.npy'))]",
+            "data": "$[{'image': file} for file in @files]",
             "transform": "@preprocessing",
         },
         "dataloader": {"_target_": "DataLoader", "dataset": "@dataset", "batch_size": "@batch_size"},
@@ -103,6 +104,10 @@ def make_inference(data: DataConfig) -> dict[str, Any]:
             "postprocessing": "@postprocessing",
             "val_handlers": "@handlers",
         },
+        "initialize": [
+            "$@files or sys.exit('No .npy file in ' + @dataset_dir + '. Give --dataset_dir FOLDER.')",
+            "$setattr(torch.backends.cudnn, 'allow_tf32', False)",  # it would cost the fifth digit on a GPU
+        ],
         "run": ["$@evaluator.run()"],
     }
 

@@ -74,6 +74,14 @@ def test_folder_that_is_not_writable_is_refused(
     assert told(capsys) == f"Cannot write run-1-safetensors: the folder {work} is not writable."
 
 
+def test_name_that_is_too_long_is_refused(
+    export: Run, work: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export("run-1", "--out", "n" * 300) == 2
+    assert told(capsys).endswith("nnn: File name too long.")
+    assert list(work.iterdir()) == []
+
+
 def test_unknown_run_is_refused(export: Run, capsys: pytest.CaptureFixture[str]) -> None:
     assert export("run-9") == 2
     assert told(capsys) == "There is no run 'run-9'. The newest runs are: run-1."

@@ -41,10 +41,10 @@ def bundle(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def run_monai(bundle: Path, *arguments: str) -> str:
-    """Run MONAI's own command in the bundle's folder, from which nothing of ours can be imported."""
+def run_monai(bundle: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run MONAI's own command in the bundle's folder."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", "monai.bundle", *arguments],
         cwd=bundle,
         env=env,
@@ -52,8 +52,6 @@ def run_monai(bundle: Path, *arguments: str) -> str:
         capture_output=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout + done.stderr
 
 
 def predict(checkpoint: Checkpoint, patches_hu: np.ndarray) -> np.ndarray:
@@ -73,7 +71,8 @@ def test_monai_runs_it_and_gives_the_probabilities_of_our_evaluation(
     patches_hu[::2] //= 4  # some of them darker than others
     for row, patch_hu in enumerate(patches_hu):
         np.save(tmp_path / f"{row}.npy", patch_hu)
-    run_monai(bundle, "run", "--config_file", "configs/inference.json", "--dataset_dir", str(tmp_path))
+    arguments = ("--config_file", "configs/inference.json", "--dataset_dir", str(tmp_path))
+    assert run_monai(bundle, "run", *arguments).returncode == 0
     lines = list(csv.reader((bundle / "eval" / "probabilities.csv").read_text().splitlines()))
     assert [Path(name).name for name, _ in lines] == [f"{row}.npy" for row in range(5)]
     found = np.array([float(probability) for _, probability in lines])
@@ -85,7 +84,16 @@ def test_monai_runs_it_and_gives_the_probabilities_of_our_evaluation(
 @pytest.mark.soak
 def test_monai_finds_that_the_network_takes_and_gives_what_the_metadata_say(bundle: Path) -> None:
     files = ("--meta_file", "configs/metadata.json", "--config_file", "configs/inference.json")
-    assert "verified with no error" in run_monai(bundle, "verify_net_in_out", "network_def", *files)
+    assert run_monai(bundle, "verify_net_in_out", "network_def", *files).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_folder_without_patches_is_one_line_and_no_success(bundle: Path, tmp_path: Path) -> None:
+    arguments = ("--config_file", "configs/inference.json", "--dataset_dir", str(tmp_path))
+    done = run_monai(bundle, "run", *arguments)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == f"No .npy file in {tmp_path}. Give --dataset_dir FOLDER."
 
 
 @pytest.mark.slow
