@@ -1,12 +1,13 @@
 """What may be told of a run's model to anybody: no site by name, and no count of fewer than 5 scans."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fl_store.base import Store
 from fl_store.rows import (
+    CPMS_BY_DIAMETER,
     FEDERATION,
     DataCardRow,
     Metric,
@@ -111,8 +112,13 @@ def _sum_told(counts: Iterable[int | None]) -> int | None:
     return total if known and None not in known and can_tell(total) else None
 
 
-def _list_metrics(metrics: Iterable[MetricRow]) -> tuple[MetricRow, ...]:
-    """Return the metrics in their usual order, without those of fewer than 5 nodules."""
+def _list_metrics(metrics: Sequence[MetricRow]) -> tuple[MetricRow, ...]:
+    """Return the metrics that may be told, in their usual order.
+
+    If a band of diameters has fewer than 5 nodules, none is told: its number follows from the others'.
+    """
     places = {metric: place for place, metric in enumerate(Metric)}
-    told = (row for row in metrics if can_tell(row.num_examples or 0))
+    few = {row.metric for row in metrics if not can_tell(row.num_examples or 0)}
+    hidden = few.union(CPMS_BY_DIAMETER) if few.intersection(CPMS_BY_DIAMETER) else few
+    told = [row for row in metrics if row.metric not in hidden]
     return tuple(sorted(told, key=lambda row: places[row.metric]))

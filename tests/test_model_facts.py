@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from fl_server.model_facts import ModelFacts, read_facts
-from fl_store.rows import FEDERATION, Metric, MetricRow, SiteRoundRow, SiteRoundState, utc_now
+from fl_store.rows import (
+    CPMS_BY_DIAMETER,
+    FEDERATION,
+    Metric,
+    MetricRow,
+    SiteRoundRow,
+    SiteRoundState,
+    utc_now,
+)
 from tests.conftest import Rehearsal
 from tests.exported_run import SITES, play_run, tell_of_site
 
@@ -57,10 +65,19 @@ def test_metrics_are_those_of_the_models_round_and_of_all_sites(
     assert metrics[0].metric is Metric.AUC
 
 
-def test_score_of_fewer_than_five_nodules_is_left_out(rehearsal: Rehearsal, model_path: Path) -> None:
+def test_bands_of_diameters_are_left_out_together_if_one_has_few_nodules(
+    rehearsal: Rehearsal, model_path: Path
+) -> None:
     few = MetricRow("run-1", 2, FEDERATION, Metric.CPM_FROM_15_MM, 0.5, 4, utc_now())
     rehearsal.store.put([few])
-    assert Metric.CPM_FROM_15_MM not in {row.metric for row in facts_of(rehearsal, model_path).metrics}
+    told = {row.metric for row in facts_of(rehearsal, model_path).metrics}
+    assert told.isdisjoint(CPMS_BY_DIAMETER)
+    assert Metric.CPM in told
+
+
+def test_score_of_few_nodules_is_left_out(rehearsal: Rehearsal, model_path: Path) -> None:
+    rehearsal.store.put([MetricRow("run-1", 2, FEDERATION, Metric.CPM, 0.5, 4, utc_now())])
+    assert Metric.CPM not in {row.metric for row in facts_of(rehearsal, model_path).metrics}
 
 
 def test_json_of_another_run_is_refused(rehearsal: Rehearsal, model_path: Path) -> None:
