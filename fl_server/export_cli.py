@@ -57,10 +57,11 @@ def export_model(
         _check_packages(file_format)
         checkpoint, facts = _read_model(store, found, model_path)
     _write(model_path, checkpoint, facts, file_format, folder)
-    typer.echo(f"{folder}/")
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        typer.echo(f"  {path.stat().st_size / 1e6:6.1f} MB  {path.relative_to(folder)}")
-    typer.echo(f"The {kind} model of run {found.run_id}, after round {facts.round_no} of {facts.num_rounds}.")
+    card = "docs/README.md" if file_format is ModelFormat.MONAI_BUNDLE else "MODEL_CARD.md"
+    typer.echo(
+        f"The {kind} model of run {found.run_id}, after round {facts.round_no} of {facts.num_rounds}, is in\n"
+        f"{folder}\nRead {card} first: what it is for, how to use it, how good it is."
+    )
 
 
 def choose_folder(path: Path) -> Path:

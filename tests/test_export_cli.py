@@ -38,15 +38,15 @@ def told(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 @pytest.mark.parametrize("kind", ["best", "last"])
-def test_export_makes_a_folder_and_lists_what_is_in_it(
+def test_export_makes_a_folder_and_says_what_to_read_first(
     export: Run, work: Path, capsys: pytest.CaptureFixture[str], kind: str
 ) -> None:
     assert export("last", "--kind", kind) == 0
     assert json.loads((work / "run-1-safetensors" / "model.json").read_text())["kind"] == kind
-    out = capsys.readouterr().out
-    assert out.startswith(f"{work / 'run-1-safetensors'}/\n")
-    assert "3.6 MB  model.safetensors\n" in out
-    assert out.endswith(f"The {kind} model of run run-1, after round 2 of 10.\n")
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == f"The {kind} model of run run-1, after round 2 of 10, is in"
+    assert second == str(work / "run-1-safetensors")
+    assert third.startswith("Read MODEL_CARD.md first")
 
 
 def test_folder_may_be_named(export: Run, work: Path) -> None:
