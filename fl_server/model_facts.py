@@ -1,6 +1,6 @@
 """What may be told of a run's model to anybody: no site by name, and no count of fewer than 5 scans."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,15 +80,16 @@ def read_facts(store: Store, run: RunRow, model_path: Path) -> ModelFacts:
         raise ValueError(f"{model_path.stem}.json is not the JSON of a model of run {run.run_id}.")
     sites = _find_sites(store, run.run_id, about["round_no"])
     site_rows = [row for row in store.get(SiteRow) if row.site in sites]
+    cards = [row.card for row in store.get(DataCardRow) if row.site in sites]
     metrics = store.get(MetricRow, run_id=run.run_id, round_no=about["round_no"], site=FEDERATION)
     return ModelFacts(
         about=about,
         num_rounds=run.num_rounds,
         settings={name: run.config[name] for name in TOLD_OF_SETTINGS if name in run.config},
         num_sites=len(sites),
-        num_train_scans=_sum_told(row.num_train_scans for row in site_rows),
-        num_validation_scans=_sum_told(row.num_validation_scans for row in site_rows),
-        num_nodules=_count_nodules(store, sites),
+        num_train_scans=_sum_told([row.num_train_scans for row in site_rows], len(sites)),
+        num_validation_scans=_sum_told([row.num_validation_scans for row in site_rows], len(sites)),
+        num_nodules=_sum_told([card.get("num_nodules") for card in cards], len(sites)),
         metrics=_list_metrics(metrics),
     )
 
@@ -99,17 +100,11 @@ def _find_sites(store: Store, run_id: str, round_no: int) -> set[str]:
     return {row.site for row in rows if row.round_no <= round_no}
 
 
-def _count_nodules(store: Store, sites: set[str]) -> int | None:
-    """Add up the nodules on the sites' data cards; None if one of them has no card or withholds them."""
-    counts = [row.card.get("num_nodules") for row in store.get(DataCardRow) if row.site in sites]
-    return _sum_told(counts) if len(counts) == len(sites) else None
-
-
-def _sum_told(counts: Iterable[int | None]) -> int | None:
-    """Add up counts; None if there is none, if one is not known, or if the sum is of too few to be told."""
-    known = list(counts)
-    total = sum(count or 0 for count in known)
-    return total if known and None not in known and can_tell(total) else None
+def _sum_told(counts: Sequence[int | None], num_sites: int) -> int | None:
+    """Add up the sites' counts; None if one is not known, or if the sum is too small to tell."""
+    total = sum(count or 0 for count in counts)
+    is_whole = len(counts) == num_sites and None not in counts
+    return total if is_whole and can_tell(total) else None
 
 
 def _list_metrics(metrics: Sequence[MetricRow]) -> tuple[MetricRow, ...]:

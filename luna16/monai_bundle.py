@@ -14,7 +14,7 @@ from luna16.config import DataConfig
 from luna16.model_export import write_state_dict, write_torchscript
 
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
-OPTIONAL_PACKAGES = {"fire": "0.7.1", "pytorch-ignite": "0.5.5"}  # those of constraints.txt
+REQUIRED_PACKAGES = {"fire": "0.7.1", "pytorch-ignite": "0.5.5"}  # those of constraints.txt
 
 
 def write_bundle(checkpoint: Checkpoint, folder: Path, facts: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ def make_metadata(data: DataConfig) -> dict[str, Any]:
         "monai_version": version("monai"),
         "pytorch_version": version("torch").partition("+")[0],
         "numpy_version": version("numpy"),
-        "required_packages_version": OPTIONAL_PACKAGES,
+        "required_packages_version": REQUIRED_PACKAGES,
         "data_type": "npy",
         "image_classes": "CT around a candidate, HU scaled to [0, 1]",
         "pred_classes": "a logit: above 0 a nodule is likelier than not",
