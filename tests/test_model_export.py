@@ -52,7 +52,9 @@ def patches() -> torch.Tensor:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "name", [*NETWORKS[:2], *(pytest.param(name, marks=pytest.mark.soak) for name in NETWORKS[2:])]
+)
 def test_torchscript_gives_the_same_probabilities(name: str, tmp_path: Path, patches: torch.Tensor) -> None:
     write_torchscript(model_of(name), tmp_path / "model.ts")
     with torch.inference_mode():

@@ -47,7 +47,13 @@ def list_files(folder: Path) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("file_format", ModelFormat)
+@pytest.mark.parametrize(
+    "file_format",
+    [
+        pytest.param(each, marks=[pytest.mark.soak] if each is ModelFormat.ONNX else [])
+        for each in ModelFormat
+    ],
+)
 def test_folder_has_its_files_and_tells_no_site_and_no_place(
     exported: Exported, file_format: ModelFormat, tmp_path: Path
 ) -> None:
