@@ -6,14 +6,14 @@ STAMP := $(VENV)/.installed
 NODE_STAMPS := tests/supabase/node_modules/.package-lock.json tests/axe/node_modules/.package-lock.json
 LOCALE := fl_monitor/locale
 
-.PHONY: setup demo test test-fast soak check format messages screenshots
+.PHONY: setup demo test test-fast soak fuzz check format messages screenshots
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,export]'
 	touch $(STAMP)
 
 tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
@@ -31,6 +31,9 @@ test-fast: setup $(NODE_STAMPS)
 
 soak: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest -m soak
+
+fuzz: setup
+	$(BIN)/python -m pytest -m fuzz
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -39,18 +39,29 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
         settings = messages.unpack_settings(message.content)
         site.agree(settings)
         shard, card = site.prepare(settings.data), site.tell_card(settings.data)
-        reply = messages.PrepareReply(shard.train.num_scans, shard.validation.num_scans, card, began_at_s)
+        reply = messages.PrepareReply(
+            num_train_scans=shard.train.num_scans,
+            num_validation_scans=shard.validation.num_scans,
+            num_train_patches=len(shard.train.candidates),
+            card=card,
+            began_at_s=began_at_s,
+        )
         return Message(messages.pack_prepare_reply(reply), reply_to=message)
 
     @app.train()
     def train(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        settings, round_no = messages.unpack_settings(content), messages.unpack_round_no(content)
+        settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
         site.agree_to_round(settings, messages.unpack_num_sites(content))
-        new_weights, result = site.train(messages.unpack_weights(content), settings, round_no)
+        new_weights, result = site.train(messages.unpack_weights(content), settings, task.round_no)
         reply = messages.TrainReply(
-            new_weights, result.num_examples, result.loss, time.perf_counter() - started_s, began_at_s
+            task=task,
+            weights=new_weights,
+            num_examples=result.num_examples,
+            loss=result.loss,
+            train_s=time.perf_counter() - started_s,
+            began_at_s=began_at_s,
         )
         return Message(messages.pack_train_reply(reply), reply_to=message)
 
@@ -58,9 +69,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     def evaluate(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        settings, round_no = messages.unpack_settings(content), messages.unpack_round_no(content)
+        settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
         site.agree(settings)
-        scans = site.evaluate(messages.unpack_weights(content), settings, round_no)
+        scans = site.evaluate(messages.unpack_weights(content), settings, task.round_no)
         reply = messages.EvaluateReply(
             counts=count_scans(scans),
             bands=count_bands(scans),

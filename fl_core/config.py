@@ -65,12 +65,30 @@ SiteName = Annotated[str, AfterValidator(check_site_name)]
 
 
 class FederationConfig(Settings):
-    """How many rounds, with how many sites, and how long the coordinator waits."""
+    """How many rounds, with how many sites, and how long the coordinator waits.
+
+    A round with fewer than ``min_sites`` good updates leaves the model as it was and is held again, up to
+    ``repeats`` times in a row; then the run ends.
+    """
 
     rounds: PositiveInt = 20
     min_sites: PositiveInt = 2
     wait_for_sites_s: Seconds = 3600.0
     round_timeout_s: Seconds = 3600.0
+    repeats: Annotated[int, Field(ge=0, le=100)] = 2
+
+
+class ScreeningConfig(Settings):
+    """Which updates are left out of the average, and when a site has to sit out.
+
+    An update may be ``max_norm_ratio`` times as long as the usual one of this round and the
+    ``recent_rounds`` before. After ``strikes`` updates that were left out a site takes no part until the
+    coordinator lets it back; 0 lets it go on.
+    """
+
+    max_norm_ratio: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 10.0
+    recent_rounds: Annotated[int, Field(ge=0, le=1000)] = 5
+    strikes: Annotated[int, Field(ge=0, le=1000)] = 3
 
 
 class ServerConfig(Settings):
@@ -96,6 +114,7 @@ class RunConfig(TaskSettings):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")] = "run"
     federation: FederationConfig = FederationConfig()
+    screening: ScreeningConfig = ScreeningConfig()
     server: ServerConfig = ServerConfig()
 
     @property

@@ -40,6 +40,8 @@ CONFIG = "config"
 METRICS = "metrics"
 NUM_EXAMPLES = "num-examples"
 BEGAN = "began_at_s"
+RUN_ID = "run-id"
+ROUND = "server-round"
 WITH_INTERVALS = "with-intervals"
 REPLICATES = "replicates"
 NUM_SITES = "num-sites"
@@ -66,6 +68,18 @@ class JoinReply:
 
 
 @dataclass(frozen=True)
+class TaskId:
+    """Which round of which run a task belongs to; a site says it back with its update."""
+
+    run_id: str
+    round_no: int
+
+    def __str__(self) -> str:
+        """Return it in words."""
+        return f"round {self.round_no} of run '{self.run_id[:40]}'"
+
+
+@dataclass(frozen=True)
 class PrepareReply:
     """How many scans a site trains on and validates on, and what it tells of them.
 
@@ -74,6 +88,7 @@ class PrepareReply:
 
     num_train_scans: int
     num_validation_scans: int
+    num_train_patches: int
     card: DataCard
     began_at_s: float
 
@@ -82,6 +97,7 @@ class PrepareReply:
 class TrainReply:
     """A site's update: its weights, the number of examples behind them, mean loss, and seconds."""
 
+    task: TaskId
     weights: Weights
     num_examples: int
     loss: float
@@ -118,9 +134,9 @@ def _unpack_arrays(content: RecordDict, key: str) -> dict[str, npt.NDArray[Any]]
     return load(content.array_records[key][WEIGHTS].numpy().tobytes())
 
 
-def pack_settings(settings: TaskSettings) -> ConfigRecord:
+def pack_settings(settings: TaskSettings, run_id: str = "") -> ConfigRecord:
     """Pack what a site must know; Flower's strategy adds the number of the round."""
-    return ConfigRecord({"settings": settings.model_dump_json()})
+    return ConfigRecord({"settings": settings.model_dump_json(), RUN_ID: run_id})
 
 
 def unpack_settings(content: RecordDict) -> TaskSettings:
@@ -153,12 +169,12 @@ def unpack_num_sites(content: RecordDict) -> int | None:
     return num_sites if isinstance(num_sites, int) else None
 
 
-def unpack_round_no(content: RecordDict) -> int:
-    """Return the number of the round that a task belongs to; MessageError if it has none."""
-    round_no = _find(content.config_records, CONFIG, "server-round")
+def unpack_task_id(content: RecordDict) -> TaskId:
+    """Return which round of which run a message belongs to; MessageError if it does not say."""
+    round_no = _find(content.config_records, CONFIG, ROUND)
     if not isinstance(round_no, int):
-        raise MessageError(f"The coordinator's task has round {round_no!r}, expected a whole number.")
-    return round_no
+        raise MessageError(f"The message has round {round_no!r}, expected a whole number.")
+    return TaskId(_word(content, RUN_ID), round_no)
 
 
 def content_of(reply: Message) -> RecordDict:
@@ -201,6 +217,7 @@ def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
     counts: dict[str, Number] = {
         "num_train_scans": reply.num_train_scans,
         "num_validation_scans": reply.num_validation_scans,
+        "num_train_patches": reply.num_train_patches,
         BEGAN: reply.began_at_s,
     }
     card = ConfigRecord({"card": json.dumps(reply.card.to_json())})
@@ -217,6 +234,7 @@ def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
     return PrepareReply(
         num_train_scans=read_count(numbers, "num_train_scans"),
         num_validation_scans=read_count(numbers, "num_validation_scans"),
+        num_train_patches=read_count(numbers, "num_train_patches"),
         card=card,
         began_at_s=read_number(numbers, BEGAN),
     )
@@ -230,13 +248,15 @@ def pack_train_reply(reply: TrainReply) -> RecordDict:
         "train_s": reply.train_s,
         BEGAN: reply.began_at_s,
     }
-    return RecordDict({ARRAYS: pack_weights(reply.weights), METRICS: MetricRecord(metrics)})
+    task = ConfigRecord({RUN_ID: reply.task.run_id, ROUND: reply.task.round_no})
+    return RecordDict({ARRAYS: pack_weights(reply.weights), METRICS: MetricRecord(metrics), CONFIG: task})
 
 
 def unpack_train_reply(content: RecordDict) -> TrainReply:
     """Return a site's update; MessageError if a part is missing."""
     numbers = _numbers(content)
     return TrainReply(
+        task=unpack_task_id(content),
         weights=unpack_weights(content),
         num_examples=read_count(numbers, NUM_EXAMPLES),
         loss=read_number(numbers, "loss"),

@@ -18,6 +18,7 @@ from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_server import store_cli
 from fl_server.audit_cli import audit
 from fl_server.comparisons_cli import comparisons
+from fl_server.export_cli import export_model
 from fl_server.findings import Level
 from fl_server.home_lock import hold_home
 from fl_server.runs_cli import runs
@@ -40,6 +41,7 @@ app.add_typer(runs, name="runs")
 app.add_typer(sites, name="sites")
 app.add_typer(comparisons, name="comparisons")
 app.add_typer(audit, name="audit")
+app.command("export")(export_model)
 
 
 @app.callback(invoke_without_command=True)

@@ -3,6 +3,8 @@
 import os
 import pwd
 
+SCREENING = "the screening of updates"
+"""Who shuts a site out whose updates are no good; no user has a blank in the name."""
 AT_TERMINAL = " at the terminal"
 """Ends what stands for somebody at the terminal; no user of the monitor has a blank in the name."""
 
@@ -17,5 +19,5 @@ def name_terminal_user() -> str:
 
 
 def describe_person(name: str) -> str:
-    """Say who that is: anna in the monitor, root at the terminal."""
-    return name if name.endswith(AT_TERMINAL) else f"{name} in the monitor"
+    """Say who that is: anna in the monitor, root at the terminal, or a part of the coordinator itself."""
+    return name if name == SCREENING or name.endswith(AT_TERMINAL) else f"{name} in the monitor"

@@ -16,6 +16,7 @@ from fl_server.drift import Drift
 from fl_server.heartbeat import HeartbeatClock
 from fl_server.history import make_history
 from fl_server.patient_writer import PatientWriter
+from fl_server.people import SCREENING
 from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
 from fl_server.site_clock import Exchange, SiteClocks
@@ -33,6 +34,7 @@ from fl_store.rows import (
     Row,
     RunRow,
     RunState,
+    SiteAccessRow,
     SiteRoundRow,
     SiteRoundState,
     SiteRow,
@@ -58,6 +60,11 @@ class Recorder:
         self._site_rounds: dict[str, SiteRoundRow] = {}
         self._clocks = SiteClocks()
         self._heartbeat = HeartbeatClock()
+
+    @property
+    def run_id(self) -> str:
+        """The run that is written down."""
+        return self._run.run_id
 
     @property
     def run_state(self) -> RunState:
@@ -190,6 +197,13 @@ class Recorder:
         self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
         text = f"Site '{site}' declined its part of round {self._round.round_no}: {reason}"
         self.keep_event("site_declined", text, site)
+
+    def shut_out(self, site: str, reason: str) -> None:
+        """Write that a site takes no part from the next round on, until a coordinator lets it back."""
+        row = SiteAccessRow(site, is_allowed=False, changed_by=SCREENING, changed_at=utc_now(), reason=reason)
+        self._put(row)
+        text = f"Site '{site}' sits out: {reason} `fl-server sites allow {site}` lets it back."
+        self.keep_event("site_sits_out", text, site, level=logging.WARNING)
 
     def keep_no_answer(self, site: str) -> None:
         """Write that a site did not answer in time."""

@@ -33,6 +33,7 @@ class Member:
     node_id: int
     who: JoinReply
     card: DataCard | None = None
+    num_train_patches: int = 0
 
     @property
     def is_ready(self) -> bool:
@@ -118,6 +119,10 @@ class RollCall:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
 
+    def num_train_patches_of(self, site: str) -> int:
+        """Return how many patches a member says it can train on."""
+        return self._members[site].num_train_patches
+
     def _gather(self) -> list[str]:
         """Return the sites that are ready for a round; only here is one left out or let in again."""
         self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
@@ -190,7 +195,7 @@ class RollCall:
         member = self._members[site]
         if member.node_id != node_id:
             return  # the site has come back with a new node, which is still to answer
-        member.card = data.card
+        member.card, member.num_train_patches = data.card, data.num_train_patches
         now = utc_now()
         scans = data.num_train_scans, data.num_validation_scans
         self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable
 
 from fl_core.errors import StoreError
-from fl_server.people import describe_person
+from fl_server.people import SCREENING, describe_person
 from fl_server.recorder import Recorder
 from fl_store.base import Store
 from fl_store.rows import RunRequest, RunRequestRow, RunState, SiteAccessRow
@@ -81,7 +81,8 @@ class RunControl:
         """Tell what has changed since the last look; what the run has found is no change."""
         is_first = self._access is None
         for row in rows:
-            if not is_first and row.is_allowed != self.is_allowed(row.site):
+            is_told = row.changed_by == SCREENING
+            if not is_first and not is_told and row.is_allowed != self.is_allowed(row.site):
                 self._tell_access(row)
         self._access = {row.site: row for row in rows}
 

@@ -144,8 +144,8 @@ def _draw_heading(view: RunView, now: datetime) -> RenderableType:
 
 
 def _draw_settings(config: Mapping[str, Any]) -> RenderableType:
-    defaults = dict(_flatten(RunConfig().model_dump(mode="json")))
-    changed = [(key, value) for key, value in _flatten(config) if value != defaults.get(key)]
+    defaults = dict(flatten(RunConfig().model_dump(mode="json")))
+    changed = [(key, value) for key, value in flatten(config) if value != defaults.get(key)]
     if not changed:
         return "All settings are the defaults."
     table = _make_table("Settings that differ from the defaults", "setting", "value", "default")
@@ -154,11 +154,11 @@ def _draw_settings(config: Mapping[str, Any]) -> RenderableType:
     return table
 
 
-def _flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield nested settings with dotted keys, as the configuration's own error messages name them."""
     for key, value in settings.items():
         if isinstance(value, dict):
-            yield from _flatten(value, f"{prefix}{key}.")
+            yield from flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 

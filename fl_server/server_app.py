@@ -79,12 +79,12 @@ def conduct(
     federation = config.federation
     roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)
     recorder.keep_run_state(RunState.RUNNING)
-    strategy = NoduleFedAvg(federation, grid, roll_call, recorder, folder)
+    strategy = NoduleFedAvg(config, grid, roll_call, recorder, folder)
     strategy.start(
         grid=grid,
         initial_arrays=ArrayRecord(build_model(config.model).state_dict()),
         num_rounds=federation.rounds,
         timeout=federation.round_timeout_s,
-        train_config=pack_settings(config.task),
-        evaluate_config=pack_settings(config.task),
+        train_config=pack_settings(config.task, recorder.run_id),
+        evaluate_config=pack_settings(config.task, recorder.run_id),
     )

@@ -1,14 +1,17 @@
 """Federated averaging for nodule detection, written down as it happens."""
 
+import logging
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from fl_core import messages
-from fl_core.config import FederationConfig
+from fl_core.config import RunConfig
 from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
 from fl_core.messages import EvaluateReply, TrainReply
 from fl_server.drift import Drift, change_between, measure_drift
@@ -17,26 +20,29 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.score_sheet import ScoreSheet
+from fl_server.screening import Expected, NormScreen, Strikes, check_update
 
 
 class NoduleFedAvg(FedAvg):
     """Averages the sites' weights by their numbers of examples (McMahan et al. 2017, arXiv:1602.05629).
 
     Beyond Flower's FedAvg: sites go by name, an update that cannot be averaged is left out, a round needs
-    ``min_sites`` updates, scores are computed from the sum of the sites' counts, and everything is
-    recorded as it comes.
+    ``min_sites`` updates and is held again without them, scores are computed from the sum of the sites'
+    counts, and everything is recorded as it comes.
     """
 
     def __init__(
         self,
-        config: FederationConfig,
+        config: RunConfig,
         grid: PromptGrid,
         roll_call: RollCall,
         recorder: Recorder,
         folder: RunFolder,
     ) -> None:
         super().__init__(min_train_nodes=1, min_evaluate_nodes=1, min_available_nodes=1)
-        self._config = config
+        self._config = config.federation
+        self._norms = NormScreen(config.screening)
+        self._strikes = Strikes(config.screening.strikes)
         self._grid = grid
         self._roll_call = roll_call
         self._recorder = recorder
@@ -45,13 +51,14 @@ class NoduleFedAvg(FedAvg):
         self._updates: dict[str, tuple[Message, TrainReply]] = {}
         self._evaluations: dict[str, EvaluateReply] = {}
         self._arrays = ArrayRecord()
+        self._task = ConfigRecord()
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the model to every site that is ready, once there are enough."""
         self._roll_call.wait_for(self._config.min_sites, self._config.wait_for_sites_s)
-        self._arrays = arrays
+        self._arrays, self._task = arrays, config
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
         tasks = list(super().configure_train(server_round, _pack(arrays), config, grid))
         self._silent = {self._site_of(task) for task in tasks}
@@ -65,13 +72,13 @@ class NoduleFedAvg(FedAvg):
         server_round: int,
         replies: Iterable[Message],  # noqa: ARG002 - each was taken as it came
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Average the good updates; RunFailedError if they are fewer than ``min_sites``."""
-        self._note_silent_sites()
-        if len(self._updates) < self._config.min_sites:
-            raise RunFailedError(
-                f"Round {server_round} has good updates of {len(self._updates)} sites, expected at least "
-                f"{self._config.min_sites} (min_sites in [federation])."
-            )
+        """Average the good updates; RunFailedError if they are too few, however often the round is held."""
+        for repeats_left in reversed(range(self._config.repeats + 1)):
+            self._note_silent_sites()
+            self._leave_out_too_long()
+            if len(self._updates) >= self._config.min_sites:
+                break
+            self._lose_round(server_round, repeats_left)
         # In the order of names, so that the sum does not depend on who was first.
         good = [self._updates[site][0] for site in sorted(self._updates)]
         arrays, metrics = super().aggregate_train(server_round, good)
@@ -115,14 +122,52 @@ class NoduleFedAvg(FedAvg):
         """Write down a site's update the moment it comes; one that is not sound is not taken."""
         site = self._answering_site(node_id)
         try:
-            reply = messages.unpack_train_reply(messages.content_of(message))
-            _check_update(reply, self._arrays)
+            content = messages.content_of(message)
         except MessageError as error:
             self._note_failure(site, error)
+            return
+        try:
+            reply = messages.unpack_train_reply(content)
+            check_update(reply, self._expect_of(site))
+        except MessageError as error:
+            self._leave_out(site, str(error))
             return
         self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
         message.content = _pack_for_average(reply)
         self._updates[site] = (message, reply)
+
+    def _expect_of(self, site: str) -> Expected:
+        task = messages.unpack_task_id(RecordDict({messages.CONFIG: self._task}))
+        return Expected(task, self._arrays, self._roll_call.num_train_patches_of(site))
+
+    def _leave_out_too_long(self) -> None:
+        """Take out the updates that are far longer than the others."""
+        sent = _as_numpy(self._arrays)
+        norms = {
+            site: float(np.linalg.norm(change_between(sent, reply.weights)))
+            for site, (_message, reply) in self._updates.items()
+        }
+        for site, reason in self._norms.find_too_long(norms).items():
+            del self._updates[site]
+            self._leave_out(site, reason)
+
+    def _leave_out(self, site: str, reason: str) -> None:
+        """Write down that an update was no good; after too many the site sits out."""
+        self._recorder.keep_failure(site, reason)
+        if self._strikes.add(site):
+            self._recorder.shut_out(site, f"Too many of its updates were left out. The last: {reason}")
+
+    def _lose_round(self, round_no: int, repeats_left: int) -> None:
+        """Hold a round with too few good updates again, with the same model; RunFailedError at last."""
+        lost = (
+            f"Round {round_no} has good updates of {len(self._updates)} sites, expected at least "
+            f"{self._config.min_sites} (min_sites in [federation])"
+        )
+        if repeats_left == 0:
+            raise RunFailedError(f"{lost}.")
+        self._recorder.keep_event("round_repeated", f"{lost}; it is held again.", level=logging.WARNING)
+        tasks = self.configure_train(round_no, self._arrays, self._task, self._grid)
+        self._grid.send_and_receive(tasks, timeout=self._config.round_timeout_s)
 
     def _take_evaluation(self, node_id: int, message: Message) -> None:
         """Write down a site's counts the moment they come."""
@@ -151,8 +196,8 @@ class NoduleFedAvg(FedAvg):
 
     def _measure_drifts(self, mean: ArrayRecord) -> dict[str, Drift]:
         """Return what each update did, beside the change from the model that was sent to the mean."""
-        sent = {name: array.numpy() for name, array in self._arrays.items()}
-        mean_change = change_between(sent, {name: array.numpy() for name, array in mean.items()})
+        sent = _as_numpy(self._arrays)
+        mean_change = change_between(sent, _as_numpy(mean))
         return {
             site: measure_drift(change_between(sent, reply.weights), mean_change)
             for site, (_message, reply) in self._updates.items()
@@ -174,7 +219,11 @@ def _count_bytes(tasks: list[Message]) -> int:
 
 def _pack(arrays: ArrayRecord) -> ArrayRecord:
     """Put the weights as FedAvg has them, one array a tensor, into the form in which they travel."""
-    return messages.pack_weights({name: array.numpy() for name, array in arrays.items()})
+    return messages.pack_weights(_as_numpy(arrays))
+
+
+def _as_numpy(arrays: ArrayRecord) -> dict[str, npt.NDArray[Any]]:
+    return {name: array.numpy() for name, array in arrays.items()}
 
 
 def _pack_for_average(reply: TrainReply) -> RecordDict:
@@ -182,15 +231,3 @@ def _pack_for_average(reply: TrainReply) -> RecordDict:
     weights = ArrayRecord({name: Array(tensor) for name, tensor in reply.weights.items()})
     weight = MetricRecord({messages.NUM_EXAMPLES: reply.num_examples})
     return RecordDict({messages.ARRAYS: weights, messages.METRICS: weight})
-
-
-def _check_update(reply: TrainReply, sent: ArrayRecord) -> None:
-    """Raise MessageError if an update cannot be averaged with others of the model that was ``sent``."""
-    if reply.num_examples == 0:
-        raise MessageError("Its update is of no examples; it was left out.")
-    forms = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in reply.weights.items()}
-    if forms != {name: (tuple(array.shape), array.dtype) for name, array in sent.items()}:
-        raise MessageError("Its update is not of the model that it was sent; it was left out.")
-    for name, tensor in reply.weights.items():
-        if not np.isfinite(tensor).all():
-            raise MessageError(f"Its update holds NaN or infinite values in '{name}'; it was left out.")

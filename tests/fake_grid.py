@@ -124,6 +124,7 @@ class FakeSite:
     instance: str = "first"
     weights: Weights = field(default_factory=dict)
     num_examples: int = 100
+    num_train_patches: int = 1000
     loss: float = 0.5
     logits_of_nodules: tuple[float, ...] = (1.0, 2.0)
     logits_of_others: tuple[float, ...] = (-1.0, -2.0)
@@ -140,9 +141,11 @@ class FakeSite:
             case messages.JOIN:
                 return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
-                return messages.pack_prepare_reply(PrepareReply(7, 2, self.card, self.clock_s))
+                prepared = PrepareReply(7, 2, self.num_train_patches, self.card, self.clock_s)
+                return messages.pack_prepare_reply(prepared)
             case "train":
-                update = TrainReply(self.weights, self.num_examples, self.loss, 0.0, self.clock_s)
+                task = messages.unpack_task_id(message.content)
+                update = TrainReply(task, self.weights, self.num_examples, self.loss, 0.0, self.clock_s)
                 return messages.pack_train_reply(update)
             case "evaluate":
                 is_asked = messages.wants_intervals(message.content)

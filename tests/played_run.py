@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fl_core.messages import TrainReply
+from fl_core.messages import TaskId, TrainReply
 from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_server.score_sheet import ScoreSheet
@@ -17,7 +17,9 @@ from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
 SCORE = score(COUNTS)
-UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5, began_at_s=time.time())
+UPDATE = TrainReply(
+    TaskId("r1", 1), {"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5, began_at_s=time.time()
+)
 EVALUATION = evaluation_of(COUNTS)
 DRIFT = Drift(norm=1.5, cosine=0.9)
 MODEL_BYTES = 3_600_000

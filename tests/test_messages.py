@@ -9,7 +9,7 @@ from safetensors.numpy import save
 from fl_core import messages
 from fl_core.config import TaskSettings
 from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
-from fl_core.messages import JoinReply, PrepareReply, TrainReply
+from fl_core.messages import JoinReply, PrepareReply, TaskId, TrainReply
 from luna16.config import DataConfig, TrainingConfig
 from luna16.counts import NUM_SCORE_BINS, EvalCounts
 from luna16.data_card import ScanFacts, make_data_card
@@ -21,8 +21,8 @@ WEIGHTS = {
 }
 BEGAN_AT_S = 1_795_000_000.123456
 CARD = make_data_card([ScanFacts((1.0, 0.7, 0.7), (5.0,), vendor="ge")] * 9)
-PREPARED = PrepareReply(7, 2, CARD, BEGAN_AT_S)
-UPDATE = TrainReply(WEIGHTS, num_examples=120, loss=0.25, train_s=1.5, began_at_s=BEGAN_AT_S)
+PREPARED = PrepareReply(7, 2, 70, CARD, BEGAN_AT_S)
+UPDATE = TrainReply(TaskId("r1", 3), WEIGHTS, num_examples=120, loss=0.25, train_s=1.5, began_at_s=BEGAN_AT_S)
 
 
 def bins(**counts: int) -> np.ndarray:
@@ -138,14 +138,15 @@ def test_settings_that_are_not_ours_are_refused(
 
 
 def test_round_number_is_the_one_that_flower_adds() -> None:
-    content = RecordDict({messages.CONFIG: ConfigRecord({"server-round": 3})})
-    assert messages.unpack_round_no(content) == 3
+    task = messages.pack_settings(TaskSettings(), "run-7")
+    task["server-round"] = 3
+    assert messages.unpack_task_id(RecordDict({messages.CONFIG: task})) == TaskId("run-7", 3)
 
 
 @pytest.mark.parametrize("records", [{}, {messages.CONFIG: ConfigRecord({"server-round": "3"})}])
 def test_task_without_a_round_number_is_refused(records: dict[str, Any]) -> None:
     with pytest.raises(MessageError, match=r"round .* expected a whole number"):
-        messages.unpack_round_no(RecordDict(records))
+        messages.unpack_task_id(RecordDict(records))
 
 
 def test_refusal_is_one_line_without_control_codes() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fl_core.errors import StoreUnavailableError
-from fl_core.messages import TrainReply
+from fl_core.messages import TaskId, TrainReply
 from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_server.score_sheet import ScoreSheet
@@ -39,7 +39,9 @@ from luna16.data_card import ScanFacts, make_data_card
 from tests.fake_grid import FakeSite, evaluation_of
 
 COUNTS = FakeSite("north").counts
-UPDATE = TrainReply({"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5, began_at_s=0)
+UPDATE = TrainReply(
+    TaskId("r1", 1), {"w": np.zeros(1)}, num_examples=120, loss=0.5, train_s=1.5, began_at_s=0
+)
 EVALUATION = evaluation_of(COUNTS)
 
 

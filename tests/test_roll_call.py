@@ -7,7 +7,7 @@ from flwr.app import Error, RecordDict
 from fl_core import messages
 from fl_core.config import TaskSettings
 from fl_core.errors import RunFailedError
-from fl_core.messages import PrepareReply, TrainReply
+from fl_core.messages import PrepareReply, TaskId, TrainReply
 from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
@@ -152,7 +152,7 @@ def test_answer_of_an_old_node_does_not_make_the_new_one_ready(
     flower.nodes[6] = FakeSite("north", instead={messages.PREPARE: None})
     call_all(roll_call)
     flower.answer_late(
-        node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, make_data_card([]), 0))
+        node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, 70, make_data_card([]), 0))
     )
     call_all(roll_call)
     assert list(grid.get_node_ids()) == []
@@ -259,7 +259,7 @@ def test_data_card_of_a_ready_site_is_kept(flower: FakeGrid, roll_call: RollCall
 def test_site_whose_card_is_not_ours_cannot_join(
     flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
 ) -> None:
-    answer = messages.pack_prepare_reply(PrepareReply(7, 2, GE, 0))
+    answer = messages.pack_prepare_reply(PrepareReply(7, 2, 70, GE, 0))
     answer.config_records[messages.CONFIG]["card"] = "{}"
     flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: answer})}
     call_all(roll_call)
@@ -340,7 +340,7 @@ def test_clock_of_a_site_is_learned_when_it_prepares(
     recorder = roll_call._recorder
     recorder.start_round(1, ["north"], bytes_down=0)
     sent_at_s = store.get(SiteRoundRow)[0].train_sent_at.timestamp()
-    update = TrainReply({}, num_examples=1, loss=0, train_s=0, began_at_s=sent_at_s + 60.001)
+    update = TrainReply(TaskId("r1", 1), {}, num_examples=1, loss=0, train_s=0, began_at_s=sent_at_s + 60.001)
     sleep(0.2)  # this answer alone would put the begin at 0.1 s
     recorder.keep_trained("north", update, bytes_up=0)
     began_at = store.get(SiteRoundRow)[0].train_began_at

@@ -10,11 +10,12 @@ from flwr.app import Array, ArrayRecord, ConfigRecord, Error, MetricRecord, Reco
 from safetensors.torch import load_file
 
 from fl_core import messages
-from fl_core.config import FederationConfig, TaskSettings
+from fl_core.config import FederationConfig, RunConfig, ScreeningConfig, TaskSettings
 from fl_core.errors import RunFailedError
-from fl_core.messages import TrainReply
+from fl_core.messages import TaskId, TrainReply
 from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
+from fl_server.people import SCREENING
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl
@@ -40,6 +41,8 @@ from luna16.bootstrap import FEWEST_SCANS
 from luna16.counts import score
 from tests.fake_grid import Answer, FakeGrid, FakeSite, evaluation_of
 
+TASK = TaskId("r1", 1)
+LENIENT = ScreeningConfig(max_norm_ratio=100)  # north moves little and south much
 START = {"layer.weight": torch.tensor([[1.0, 2.0]]), "layer.bias": torch.tensor(0.5)}
 
 
@@ -63,12 +66,23 @@ class Federation:
     folder: Path
     flower: FakeGrid
     on_pause: Callable[[], None] = lambda: None
+    repeats: int = 0
+    screening: ScreeningConfig = LENIENT
     strategy: NoduleFedAvg = field(init=False)
     grid: PromptGrid = field(init=False)
 
     def run(self, sites: Sequence[FakeSite], *, rounds: int = 1, min_sites: int = 2) -> None:
         self.flower.nodes = {10 + i: site for i, site in enumerate(sites)}
-        config = FederationConfig(rounds=rounds, min_sites=min_sites, wait_for_sites_s=0.3)
+        config = RunConfig(
+            federation=FederationConfig(
+                rounds=rounds,
+                min_sites=min_sites,
+                wait_for_sites_s=0.3,
+                round_timeout_s=2,
+                repeats=self.repeats,
+            ),
+            screening=self.screening,
+        )
         run = RunRow("r1", "Run", RunState.RUNNING, rounds, {}, utc_now())
         self.store.put([run])
         self.grid = PromptGrid(self.flower)
@@ -86,7 +100,7 @@ class Federation:
         self.grid.on_tick = tick
         folder = RunFolder(self.folder, "r1", TaskSettings())
         self.strategy = NoduleFedAvg(config, self.grid, roll_call, recorder, folder)
-        task = messages.pack_settings(TaskSettings())
+        task = messages.pack_settings(TaskSettings(), "r1")
         self.strategy.start(
             self.grid,
             ArrayRecord(START),
@@ -127,8 +141,9 @@ def instead_of_training(answer: Answer) -> FakeSite:
     return replace(EAST, instead={"train": answer})
 
 
-def bad_update(weights: dict[str, np.ndarray], num_examples: int = 50) -> RecordDict:
-    return messages.pack_train_reply(TrainReply(weights, num_examples, loss=0.5, train_s=1, began_at_s=0))
+def bad_update(weights: dict[str, np.ndarray], num_examples: float = 50, task: TaskId = TASK) -> RecordDict:
+    reply = TrainReply(task, weights, num_examples, loss=0.5, train_s=1, began_at_s=0)  # type: ignore[arg-type]
+    return messages.pack_train_reply(reply)
 
 
 def mean_of_two() -> dict[str, np.ndarray]:
@@ -186,7 +201,7 @@ def test_last_round_alone_is_scored_with_intervals(federation: Federation) -> No
 def test_next_round_starts_from_the_average(federation: Federation) -> None:
     federation.run([NORTH, SOUTH], rounds=2)
     tasks = [m for m in federation.flower.sent if m.metadata.message_type == "train"]
-    assert [messages.unpack_round_no(task.content) for task in tasks] == [1, 1, 2, 2]
+    assert [messages.unpack_task_id(task.content).round_no for task in tasks] == [1, 1, 2, 2]
     assert_is_mean_of_two(messages.unpack_weights(tasks[-1].content))
     started_with = messages.unpack_weights(tasks[0].content)
     assert all(np.array_equal(started_with[name], tensor.numpy()) for name, tensor in START.items())
@@ -199,26 +214,62 @@ def test_sites_evaluate_the_average(federation: Federation) -> None:
     assert messages.unpack_settings(task.content) == TaskSettings()
 
 
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (bad_update(update(np.nan, 0, 0)), "NaN or infinite values in 'layer.weight'"),
-        (bad_update(update(0, 0, np.inf)), "NaN or infinite values in 'layer.bias'"),
-        (bad_update(update(1, 2, 3), num_examples=0), "of no examples"),
-        (bad_update({"layer.weight": np.ones((1, 2), np.float32)}), "not of the model that it was sent"),
-        (bad_update(update(1, 2, 3) | {"x": np.ones(1)}), "not of the model that it was sent"),
-        (bad_update(update(1, 2, 3) | {"layer.bias": np.ones(9)}), "not of the model that it was sent"),
-        (
-            bad_update(update(1, 2, 3) | {"layer.bias": np.array(1, np.complex64)}),
-            "not of the model that it was sent",
-        ),
-        (RecordDict(), "holds no whole model"),
-        (Error(0, "The site's program failed (RuntimeError)."), "failed (RuntimeError)"),
-    ],
-    ids=["nan", "inf", "no examples", "tensor missing", "tensor more", "shape", "complex", "empty", "error"],
-)
-def test_bad_update_is_left_out_and_named(federation: Federation, answer: Answer, reason: str) -> None:
-    federation.run([NORTH, instead_of_training(answer), SOUTH])
+GOOD = update(1, 2, 0.3)
+FOREIGN = [
+    (TaskId("r1", 0), "Its update is of round 0 of run 'r1', expected round 1 of run 'r1'"),
+    (TaskId("r2", 1), "Its update is of round 1 of run 'r2', expected round 1 of run 'r1'"),
+]
+BAD = {
+    "nan": (bad_update(update(np.nan, 0, 0)), "NaN or infinite values in 'layer.weight'"),
+    "inf": (bad_update(update(0, 0, np.inf)), "NaN or infinite values in 'layer.bias'"),
+    "norm x 1e6": (bad_update(update(1e6, 2e6, 3e5)), "Its update has norm 2.26e+06, expected at most"),
+    "norm x 1e30": (bad_update(update(1e30, 2e30, 3e29)), "Its update has norm 2.26e+30, expected at most"),
+    "count 0": (bad_update(GOOD, num_examples=0), "of 0 examples, expected 1 to 1000"),
+    "count -15": (bad_update(GOOD, num_examples=-15), "num-examples is -15, expected a finite number from 0"),
+    "count NaN": (bad_update(GOOD, num_examples=np.nan), "num-examples is nan, expected a finite number"),
+    "count 1.5": (bad_update(GOOD, num_examples=1.5), "num-examples is 1.5, expected a whole number"),
+    "count 1e12": (bad_update(GOOD, num_examples=10**12), "of 1000000000000 examples, expected 1 to 1000"),
+    "shape": (
+        bad_update(GOOD | {"layer.bias": np.ones(9)}),
+        "'layer.bias' is float64 [9], expected float32 []",
+    ),
+    "missing": (
+        bad_update({"layer.weight": GOOD["layer.weight"]}),
+        "'layer.bias' is missing, expected float32",
+    ),
+    "extra": (bad_update(GOOD | {"x": np.ones(1)}), "tensor 'x' is float64 [1], expected missing"),
+    "renamed": (
+        bad_update({"layer.weight": GOOD["layer.weight"], "layer.b": GOOD["layer.bias"]}),
+        "tensor 'layer.bias' is missing",
+    ),
+    "float64": (
+        bad_update({name: tensor.astype(np.float64) for name, tensor in GOOD.items()}),
+        "'layer.weight' is float64 [1, 2], expected float32 [1, 2]",
+    ),
+    "complex": (
+        bad_update(GOOD | {"layer.bias": np.array(1, np.complex64)}),
+        "is complex64 [], expected float32",
+    ),
+    "stale round": (bad_update(GOOD, task=FOREIGN[0][0]), FOREIGN[0][1]),
+    "foreign run": (bad_update(GOOD, task=FOREIGN[1][0]), FOREIGN[1][1]),
+    "no task": (RecordDict(), "The message has round None"),
+    "no model": (
+        RecordDict({messages.CONFIG: ConfigRecord({messages.ROUND: 1, messages.RUN_ID: "r1"})}),
+        "holds no whole model",
+    ),
+    "error": (Error(0, "The site's program failed (RuntimeError)."), "failed (RuntimeError)"),
+}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("fault", BAD)
+def test_bad_update_is_left_out_and_named_whenever_it_comes(
+    federation: Federation, fault: str, place: int
+) -> None:
+    answer, reason = BAD[fault]
+    sites = [NORTH, SOUTH]
+    sites.insert(place, instead_of_training(answer))
+    federation.run(sites)
     assert_is_mean_of_two(federation.model)
     assert federation.states() == {"north": "done", "south": "done", "east": "failed"}
     (event,) = federation.store.get(EventRow, kind="site_failed")
@@ -243,7 +294,9 @@ def test_every_site_is_told_how_many_are_sent_the_round(federation: Federation) 
 
 
 def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) -> None:
-    content = messages.pack_train_reply(TrainReply(SOUTH.weights, 300, loss=0.8, train_s=1, began_at_s=0))
+    content = messages.pack_train_reply(
+        TrainReply(TASK, SOUTH.weights, 300, loss=0.8, train_s=1, began_at_s=0)
+    )
     content["more"] = MetricRecord({"surprise": 1})
     content["weights"] = ArrayRecord({"w": Array(np.ones(3))})
     content.metric_records[messages.METRICS]["surprise"] = 1
@@ -275,6 +328,38 @@ def test_site_left_out_is_not_asked_to_evaluate(federation: Federation) -> None:
 def test_site_left_out_takes_part_in_the_next_round(federation: Federation) -> None:
     federation.run([NORTH, SOUTH, instead_of_training(Error(0, "boom"))], rounds=2)
     assert federation.flower.types_sent_to(12).count("train") == 2
+
+
+def test_round_with_too_few_good_updates_is_held_again_with_the_same_model(federation: Federation) -> None:
+    class Recovering(FakeSite):
+        def __call__(self, message: Any) -> Answer:
+            is_first = federation.flower.types_sent_to(11).count("train") == 1
+            is_bad = message.metadata.message_type == "train" and is_first
+            return BAD["nan"][0] if is_bad else super().__call__(message)
+
+    federation.repeats = 1
+    federation.run([NORTH, Recovering(**vars(SOUTH))])
+    assert_is_mean_of_two(federation.model)
+    again = [m for m in federation.flower.sent if m.metadata.message_type == "train"][-1]
+    assert messages.unpack_task_id(again.content) == TASK
+    started_with = messages.unpack_weights(again.content)
+    assert all(np.array_equal(started_with[name], tensor.numpy()) for name, tensor in START.items())
+    (event,) = federation.store.get(EventRow, kind="round_repeated")
+    assert event.text == (
+        "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation]); "
+        "it is held again."
+    )
+
+
+def test_site_sits_out_after_its_strikes_until_it_is_let_back(federation: Federation) -> None:
+    federation.screening = ScreeningConfig(max_norm_ratio=100, strikes=2)
+    federation.run([NORTH, SOUTH, instead_of_training(BAD["nan"][0])], rounds=3)
+    assert federation.flower.types_sent_to(12).count("train") == 2
+    (row,) = federation.store.get(SiteAccessRow, site="east")
+    assert (row.is_allowed, row.changed_by) == (False, SCREENING)
+    (event,) = federation.store.get(EventRow, kind="site_sits_out")
+    assert "`fl-server sites allow east` lets it back" in event.text
+    assert federation.store.get(EventRow, kind="site_revoked") == []
 
 
 def test_too_few_good_updates_end_the_run_with_a_clear_line(federation: Federation) -> None:

@@ -145,8 +145,10 @@ def test_same_seed_gives_the_same_weights_with_every_setting_on() -> None:
     assert torch.equal(weights_after(3, **settings), weights_after(3, **settings))
 
 
-@pytest.mark.parametrize("size_vox", [16, 48])
-@pytest.mark.parametrize("name", ["resnet_slim", "resnet18", "densenet121", "seresnet50"])
+@pytest.mark.parametrize(
+    ("name", "size_vox"),
+    [("resnet_slim", 16), ("resnet_slim", 48), ("resnet18", 16), ("densenet121", 16), ("seresnet50", 16)],
+)
 @pytest.mark.slow
 def test_every_model_changes_all_its_weights_in_a_step(name: str, size_vox: int) -> None:
     model = build_model(ModelConfig(name=name))
