@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from fl_core.errors import ConfigError, StoreError
-from fl_server.findings import Finding, Level, count_rows
+from fl_core.findings import Finding, Level, count_rows
 from fl_store.audit import find_faults
 from fl_store.connect import open_supabase
 from fl_store.outbox import Backlog, Outbox

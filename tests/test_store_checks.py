@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_server.findings import Finding, Level
+from fl_core.findings import Finding, Level
 from fl_server.store_checks import look_at_outbox, look_at_store, look_at_supabase
 from fl_store.outbox import Outbox
 from fl_store.rows import utc_now
