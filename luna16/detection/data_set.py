@@ -9,8 +9,8 @@ import torch
 
 from luna16.annotations import Candidate, group_by_series, read_excluded, read_nodules
 from luna16.detection.detector import Detector, detect_nodules
-from luna16.detection.evaluation import DetectionScores, score_detection
 from luna16.detection.kept import KeptDetections
+from luna16.detection.mark_scores import DetectionScores, score_detection
 from luna16.detection.marks import Detection
 from luna16.scan import ScanFile, load_scan
 from luna16.submission import write_submission

@@ -58,8 +58,8 @@ def detect_all(
     OUT gets report.json, the challenge's table of marks, submission.csv, and what was found in each scan; it
     holds scan UIDs. Exit code 1 says that scans were set aside. Research use only, not for diagnosis.
     """
+    from luna16.detection.chain_report import draw_detection_report, make_detection_report
     from luna16.detection.model_choice import find_model, load_detector
-    from luna16.detection.report import draw_detection_report, make_detection_report
     from luna16.model import select_device
     from luna16.scan import find_listed_scans
     from luna16.scoring import keep_validation
@@ -135,7 +135,7 @@ def _write(
     from luna16.checkpoint import write_json
     from luna16.detection.calibration import calibration_to_json, fit_calibration
     from luna16.detection.data_set import write_marks
-    from luna16.detection.evaluation import count_detections
+    from luna16.detection.mark_scores import count_detections
 
     write_marks(out / "submission.csv", found, detector)
     write_json(out / "report.json", report)
