@@ -15,6 +15,7 @@ _TONES = {
     "site_failed": "bad",
     "site_sits_out": "bad",
     "round_repeated": "warn",
+    "not_calibrated": "warn",
     "site_late": "warn",
     "site_differs": "warn",
 }
@@ -49,6 +50,7 @@ def kinds() -> dict[str, str]:
         "site_failed": _("Site failed"),
         "site_sits_out": _("Site sits out"),
         "round_repeated": _("Round held again"),
+        "not_calibrated": _("Not calibrated"),
         "site_late": _("No answer"),
         DOWNLOAD: _("Download"),
         "upload": _("Upload"),

@@ -19,6 +19,8 @@ TITLES = {
     Metric.CPM: "CPM: mean sensitivity at 1/8 to 8 false positives a scan",
     Metric.AVERAGE_PRECISION: "average precision",
     Metric.CALIBRATION_ERROR: "calibration error",
+    Metric.DETECTION_CPM: "CPM of whole scans, with FedLuna's own search for candidates",
+    Metric.CANDIDATE_SENSITIVITY: "share of the nodules that this search proposes",
     Metric.VALIDATION_LOSS: "binary cross-entropy",
     Metric.SENSITIVITY_AT_1_8: "sensitivity at 1/8 false positives a scan",
     Metric.SENSITIVITY_AT_1_4: "sensitivity at 1/4",

@@ -6,23 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from luna16.annotations import Nodule
-from luna16.counts import Additive, EvalCounts, FloatArray
+from luna16.counts import FloatArray
+from luna16.detection.counts import DetectionCounts
 from luna16.detection.marks import Detection
 from luna16.froc import count_marks, is_hit
 from luna16.scan_scores import ScanScores, count_scans
-
-
-@dataclass(frozen=True, eq=False)
-class DetectionCounts(Additive):
-    """What a site tells of the marks of its scans; all fields add up over sites.
-
-    ``marks`` counts every mark of the chain, not given candidates. ``num_nodules_proposed`` are the nodules
-    that some candidate hits, whatever its score.
-    """
-
-    marks: EvalCounts
-    num_candidates: int
-    num_nodules_proposed: int
 
 
 @dataclass(frozen=True, eq=False)
