@@ -71,11 +71,14 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
         content = message.content
         settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
         site.agree(settings)
-        scans = site.evaluate(messages.unpack_weights(content), settings, task.round_no)
+        weights = messages.unpack_weights(content)
+        scans = site.evaluate(weights, settings, task.round_no)
+        wants_detection = messages.wants_detection(content)
         reply = messages.EvaluateReply(
             counts=count_scans(scans),
             bands=count_bands(scans),
             replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
+            detection=site.detect(weights, settings, task.round_no) if wants_detection else None,
             evaluate_s=time.perf_counter() - started_s,
             began_at_s=began_at_s,
         )

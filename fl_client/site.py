@@ -11,9 +11,15 @@ from fl_client.home import SiteHome
 from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
+from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, ModelConfig
+from luna16.counts import score
 from luna16.data_card import DataCard, make_data_card
 from luna16.dataset import Shard, load_shard
+from luna16.detection.counts import DetectionCounts
+from luna16.detection.detector import Detector
+from luna16.detection.mark_scores import count_detections
+from luna16.detection.shard import detect_in_shard
 from luna16.evaluation import group_by_scan, predict_logits
 from luna16.model import build_model, select_device
 from luna16.scan_scores import ScanScores, score_exactly
@@ -108,6 +114,29 @@ class Site:
         )
         self._display.rest()
         return scans
+
+    def detect(self, weights: Weights, settings: TaskSettings, round_no: int) -> DetectionCounts:
+        """Find the nodules of each validation scan from the scan alone, and count what was right."""
+        shard = self.prepare(settings.data)
+        model = Checkpoint(self._load_model(settings.model, weights), settings.data)
+        on_scan = self._display.show(f"round {round_no}: finding nodules")
+        found = detect_in_shard(
+            Detector(model, sha256="", network=settings.model.name),
+            self.config.data_root,
+            shard.validation,
+            device=self._device,
+            on_scan=on_scan,
+        )
+        for fault in found.faults:
+            self._display.say(f"its nodules count as missed: {fault}")
+        counts = count_detections(found.scans)
+        self._display.say(
+            f"round {round_no}  looked for nodules in {len(found.scans)} scans: candidates hit "
+            f"{counts.num_nodules_proposed} of {counts.marks.num_nodules}, "
+            f"detection CPM here {_show(score(counts.marks).cpm)}"
+        )
+        self._display.rest()
+        return counts
 
     def _prepare(self, config: DataConfig) -> Prepared:
         if self._prepared is None or self._prepared.config != config:

@@ -68,7 +68,9 @@ class FederationConfig(Settings):
     """How many rounds, with how many sites, and how long the coordinator waits.
 
     A round with fewer than ``min_sites`` good updates leaves the model as it was and is held again, up to
-    ``repeats`` times in a row; then the run ends.
+    ``repeats`` times in a row; then the run ends. With ``detect_in_last_round`` the sites also find the
+    nodules of their validation scans from the scans alone, after the last round: minutes for each scan
+    without a GPU.
     """
 
     rounds: PositiveInt = 20
@@ -76,6 +78,7 @@ class FederationConfig(Settings):
     wait_for_sites_s: Seconds = 3600.0
     round_timeout_s: Seconds = 3600.0
     repeats: Annotated[int, Field(ge=0, le=100)] = 2
+    detect_in_last_round: bool = False
 
 
 class ScreeningConfig(Settings):

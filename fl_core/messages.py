@@ -21,14 +21,17 @@ from fl_core.errors import MessageError, TaskDeclinedError
 from fl_core.numbers import (
     Number,
     list_counts,
+    list_detection,
     read_bands,
     read_count,
     read_counts,
+    read_detection,
     read_number,
     read_replicates,
 )
 from luna16.counts import BandCounts, EvalCounts, Replicates
 from luna16.data_card import DataCard, read_data_card
+from luna16.detection.counts import DetectionCounts
 
 JOIN = "query.join"
 PREPARE = "query.prepare"
@@ -43,6 +46,8 @@ BEGAN = "began_at_s"
 RUN_ID = "run-id"
 ROUND = "server-round"
 WITH_INTERVALS = "with-intervals"
+WITH_DETECTION = "with-detection"
+DETECTION = "detection"
 REPLICATES = "replicates"
 NUM_SITES = "num-sites"
 
@@ -107,13 +112,17 @@ class TrainReply:
 
 @dataclass(frozen=True)
 class EvaluateReply:
-    """A site's additive counts, also by diameter, and the seconds they took; replicates if asked for."""
+    """A site's additive counts, also by diameter, and the seconds they took.
+
+    ``replicates`` and the counts of the ``detection`` in whole scans are there if they were asked for.
+    """
 
     counts: EvalCounts
     bands: BandCounts
     evaluate_s: float
     began_at_s: float
     replicates: Replicates | None = None
+    detection: DetectionCounts | None = None
 
 
 def pack_weights(weights: Weights) -> ArrayRecord:
@@ -167,6 +176,16 @@ def unpack_num_sites(content: RecordDict) -> int | None:
     """Return how many sites are sent this round; None if the coordinator does not tell."""
     num_sites = _find(content.config_records, CONFIG, NUM_SITES)
     return num_sites if isinstance(num_sites, int) else None
+
+
+def ask_for_detection(config: ConfigRecord) -> None:
+    """Let the sites find the nodules of their validation scans from the scans alone, too."""
+    config[WITH_DETECTION] = True
+
+
+def wants_detection(content: RecordDict) -> bool:
+    """Say whether the coordinator asks for the detection in whole scans."""
+    return _find(content.config_records, CONFIG, WITH_DETECTION) is True
 
 
 def unpack_task_id(content: RecordDict) -> TaskId:
@@ -266,11 +285,13 @@ def unpack_train_reply(content: RecordDict) -> TrainReply:
 
 
 def pack_evaluate_reply(reply: EvaluateReply) -> RecordDict:
-    """Pack a site's counts, and its replicates if there are any."""
+    """Pack a site's counts, and its replicates and those of the detection if there are any."""
     times: dict[str, Number] = {"evaluate_s": reply.evaluate_s, BEGAN: reply.began_at_s}
     content = RecordDict({METRICS: MetricRecord(times | list_counts(reply.counts, reply.bands))})
     if reply.replicates:
         content[REPLICATES] = pack_weights(vars(reply.replicates))
+    if reply.detection:
+        content[DETECTION] = MetricRecord(list_detection(reply.detection))
     return content
 
 
@@ -284,6 +305,9 @@ def unpack_evaluate_reply(content: RecordDict) -> EvaluateReply:
         evaluate_s=read_number(numbers, "evaluate_s"),
         began_at_s=read_number(numbers, BEGAN),
         replicates=_unpack_replicates(content) if REPLICATES in content.array_records else None,
+        detection=read_detection(content.metric_records[DETECTION])
+        if DETECTION in content.metric_records
+        else None,
     )
 
 

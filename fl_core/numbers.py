@@ -22,11 +22,14 @@ from luna16.counts import (
     IntArray,
     Replicates,
 )
+from luna16.detection.counts import DetectionCounts
 
 Number = int | float | list[int] | list[float]
 Numbers = Mapping[str, Any]
 
 BAND_PREFIX = "band_"
+MARK_PREFIX = "mark_"
+DETECTION_TOTALS = ("num_candidates", "num_nodules_proposed")
 SHAPE_PER_REPLICATE = (NUM_REPLICATES,)
 SHAPE_PER_BIN = (NUM_REPLICATES, NUM_REPLICATE_BINS)
 
@@ -49,25 +52,36 @@ def read_count(numbers: Numbers, name: str) -> int:
 
 def list_counts(counts: EvalCounts, bands: BandCounts) -> dict[str, Number]:
     """Give counts as numbers and lists of numbers, by name."""
-    numbers: dict[str, Number] = {}
-    for name, value in vars(counts).items():
-        numbers[name] = value.tolist() if isinstance(value, np.ndarray) else value
-    for name, array in vars(bands).items():
-        numbers[BAND_PREFIX + name] = array.ravel().tolist()
-    return numbers
+    by_band = {BAND_PREFIX + name: array.ravel().tolist() for name, array in vars(bands).items()}
+    return _list_arrays(counts) | by_band
 
 
-def read_counts(numbers: Numbers) -> EvalCounts:
+def list_detection(counts: DetectionCounts) -> dict[str, Number]:
+    """Give the counts of whole scans' marks as numbers and lists of numbers, by name."""
+    numbers = {MARK_PREFIX + name: value for name, value in _list_arrays(counts.marks).items()}
+    return numbers | {name: getattr(counts, name) for name in DETECTION_TOTALS}
+
+
+def read_detection(numbers: Numbers) -> DetectionCounts:
+    """Return a site's counts of whole scans' marks; no more nodules may be proposed than there are."""
+    marks = read_counts(numbers, MARK_PREFIX)
+    num_candidates, num_proposed = (read_count(numbers, name) for name in DETECTION_TOTALS)
+    if not int(marks.nodules_hit.sum()) <= num_proposed <= marks.num_nodules:
+        raise MessageError(f"The message says {num_proposed} nodules were proposed of {marks.num_nodules}.")
+    return DetectionCounts(marks, num_candidates, num_proposed)
+
+
+def read_counts(numbers: Numbers, prefix: str = "") -> EvalCounts:
     """Return a site's counts; no more nodules may be hit than there are."""
     counts = EvalCounts(
-        num_scans=read_count(numbers, "num_scans"),
-        num_nodules=read_count(numbers, "num_nodules"),
-        positive_loss_sum=read_number(numbers, "positive_loss_sum"),
-        negative_loss_sum=read_number(numbers, "negative_loss_sum"),
-        positives=_read_bins(numbers, "positives"),
-        negatives=_read_bins(numbers, "negatives"),
-        nodules_hit=_read_bins(numbers, "nodules_hit"),
-        false_positives=_read_bins(numbers, "false_positives"),
+        num_scans=read_count(numbers, prefix + "num_scans"),
+        num_nodules=read_count(numbers, prefix + "num_nodules"),
+        positive_loss_sum=read_number(numbers, prefix + "positive_loss_sum"),
+        negative_loss_sum=read_number(numbers, prefix + "negative_loss_sum"),
+        positives=_read_bins(numbers, prefix + "positives"),
+        negatives=_read_bins(numbers, prefix + "negatives"),
+        nodules_hit=_read_bins(numbers, prefix + "nodules_hit"),
+        false_positives=_read_bins(numbers, prefix + "false_positives"),
     )
     if (num_hit := int(counts.nodules_hit.sum())) > counts.num_nodules:
         raise MessageError(f"The message says {num_hit} nodules were hit of {counts.num_nodules}.")
@@ -96,6 +110,13 @@ def read_replicates(arrays: Mapping[str, npt.NDArray[Any]]) -> Replicates:
     if not is_sound:
         raise MessageError(f"The message's replicates are not {NUM_REPLICATES} times counts from 0.")
     return Replicates(**arrays)
+
+
+def _list_arrays(counts: EvalCounts) -> dict[str, Number]:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(counts).items()
+    }
 
 
 def _read_bins(numbers: Numbers, name: str, num_bins: int = NUM_SCORE_BINS) -> IntArray:

@@ -1,6 +1,6 @@
 """Charts in words, for those who cannot see them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fl_monitor.figures.style import in_order, label_of, sites_of
 from fl_monitor.language import gettext as _
@@ -35,12 +35,12 @@ def describe_seconds(rows: RunRows, ranks: Mapping[str, int]) -> str:
     return _("Seconds per site and round: {parts}.").format(parts=joined(parts))
 
 
-def describe_froc(rows: RunRows, round_no: int | None) -> str:
+def describe_froc(rows: RunRows, round_no: int | None, metrics: Sequence[Metric] = SENSITIVITIES) -> str:
     """Say the federation's sensitivity at each rate, after a round."""
     found = federation_metrics(rows, round_no)
     parts = [
         _("{value} at {rate}").format(value=number_text(found[metric].value), rate=f"{rate_of(metric):g}")
-        for metric in SENSITIVITIES
+        for metric in metrics
         if metric in found
     ]
     return _("Sensitivity of the federation by false positives per scan: {parts}.").format(

@@ -1,7 +1,7 @@
 """How numbers are written: one that is not known is a dash, never zero."""
 
 from fl_monitor.language import gettext as _
-from fl_store.rows import Metric, MetricRow
+from fl_store.rows import DETECTION_SENSITIVITIES, Metric, MetricRow
 
 DASH = "–"  # noqa: RUF001 - an en dash is meant
 
@@ -27,7 +27,7 @@ def interval_text(row: MetricRow | None) -> str:
 
 def rate_of(metric: Metric) -> float:
     """Return the false positives per scan at which a sensitivity was taken."""
-    return float(metric.removeprefix("sensitivity_at_"))
+    return float(metric.rpartition("_at_")[2])
 
 
 def signed_text(value: float) -> str:
@@ -53,7 +53,13 @@ def metric_text(metric: Metric) -> str:
         Metric.CPM_6_TO_8_MM: _("CPM from 6 to 8 mm"),
         Metric.CPM_8_TO_15_MM: _("CPM from 8 to 15 mm"),
         Metric.CPM_FROM_15_MM: _("CPM from 15 mm"),
+        Metric.DETECTION_CPM: _("CPM of whole scans"),
+        Metric.CANDIDATE_SENSITIVITY: _("share of nodules among the candidates"),
+        Metric.CANDIDATES_PER_SCAN: _("candidates per scan"),
     }
     if metric in names:
         return names[metric]
+    if metric in DETECTION_SENSITIVITIES:
+        text = _("sensitivity in whole scans at {rate} false positives per scan")
+        return text.format(rate=f"{rate_of(metric):g}")
     return _("sensitivity at {rate} false positives per scan").format(rate=f"{rate_of(metric):g}")

@@ -11,7 +11,7 @@ from string import Template
 from fl_server.model_facts import ModelFacts
 from fl_server.model_formats import ModelFormat
 from fl_server.run_tables import flatten
-from fl_store.rows import Metric, MetricRow
+from fl_store.rows import DETECTION_SENSITIVITIES, Metric, MetricRow
 from luna16.config import DataConfig
 
 TITLES = {
@@ -31,6 +31,13 @@ TITLES = {
     Metric.CPM_6_TO_8_MM: "CPM, nodules from 6 to 8 mm",
     Metric.CPM_8_TO_15_MM: "CPM, nodules from 8 to 15 mm",
     Metric.CPM_FROM_15_MM: "CPM, nodules from 15 mm",
+    Metric.DETECTION_CPM: "CPM of whole scans, with FedLuna's own search for candidates",
+    **{
+        metric: f"sensitivity at {rate} in whole scans"
+        for metric, rate in zip(DETECTION_SENSITIVITIES, ("1/8", "1/4", "1/2", 1, 2, 4, 8), strict=True)
+    },
+    Metric.CANDIDATE_SENSITIVITY: "share of the nodules that this search proposes",
+    Metric.CANDIDATES_PER_SCAN: "candidates that it proposes in a scan",
 }
 NOT_TOLD, NONE = "not told", "-"
 PACKAGES = ("fedluna", "torch", "monai", "numpy")

@@ -6,14 +6,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
+from typing import TypeVar
 
 import numpy as np
 
 from fl_core.messages import EvaluateReply
-from fl_store.rows import CPMS_BY_DIAMETER, SENSITIVITIES, Metric
+from fl_store.rows import CPMS_BY_DIAMETER, DETECTION_SENSITIVITIES, SENSITIVITIES, Metric
 from luna16.bootstrap import NO_INTERVALS, Interval, Intervals, find_intervals
-from luna16.counts import BandCounts, EvalCounts, Replicates, Score, score
+from luna16.counts import Additive, BandCounts, EvalCounts, Replicates, Score, score
+from luna16.detection.counts import DetectionCounts
 from luna16.diameters import sensitivities_by_band
+
+AdditiveT = TypeVar("AdditiveT", bound=Additive)
 
 
 @dataclass(frozen=True)
@@ -33,17 +37,16 @@ class ScoreSheet:
     counts: EvalCounts
     bands: BandCounts
     replicates: Replicates | None
+    detection: DetectionCounts | None
 
     @classmethod
     def pool(cls, replies: Sequence[EvaluateReply]) -> "ScoreSheet":
-        """Add up what sites told; there are replicates only if all sent them."""
-        replicates = [reply.replicates for reply in replies if reply.replicates]
+        """Add up what sites told; there are replicates, and a detection, only if all sent them."""
         return cls(
             counts=sum((reply.counts for reply in replies), EvalCounts.zero()),
             bands=sum((reply.bands for reply in replies), BandCounts.zero()),
-            replicates=functools.reduce(operator.add, replicates)
-            if replicates and len(replicates) == len(replies)
-            else None,
+            replicates=_add_if_all([reply.replicates for reply in replies]),
+            detection=_add_if_all([reply.detection for reply in replies]),
         )
 
     @cached_property
@@ -74,3 +77,23 @@ class ScoreSheet:
         by_band = sensitivities_by_band(self.bands, self.counts)
         for metric, values, num in zip(CPMS_BY_DIAMETER, by_band, self.bands.num_nodules, strict=True):
             yield ScoredMetric(metric, float(np.mean(values)) if values else None, int(num))
+        if self.detection:
+            yield from _list_detection(self.detection)
+
+
+def _list_detection(counts: DetectionCounts) -> Iterator[ScoredMetric]:
+    """Give the scores of whole scans; each is of all nodules, found or not."""
+    result, num_nodules, num_scans = score(counts.marks), counts.marks.num_nodules, counts.marks.num_scans
+    yield ScoredMetric(Metric.DETECTION_CPM, result.cpm, num_nodules)
+    for metric, value in zip_longest(DETECTION_SENSITIVITIES, result.sensitivities or ()):
+        yield ScoredMetric(metric, value, num_nodules)
+    proposed = counts.num_nodules_proposed / num_nodules if num_nodules else None
+    yield ScoredMetric(Metric.CANDIDATE_SENSITIVITY, proposed, num_nodules)
+    per_scan = counts.num_candidates / num_scans if num_scans else None
+    yield ScoredMetric(Metric.CANDIDATES_PER_SCAN, per_scan, num_scans)
+
+
+def _add_if_all(parts: Sequence[AdditiveT | None]) -> AdditiveT | None:
+    """Add up the parts; None if there is none or one is missing."""
+    there = [part for part in parts if part is not None]
+    return functools.reduce(operator.add, there) if there and len(there) == len(parts) else None

@@ -21,6 +21,7 @@ from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.score_sheet import ScoreSheet
 from fl_server.screening import Expected, NormScreen, Strikes, check_update
+from luna16.detection.calibration import Calibration, fit_calibration
 
 
 class NoduleFedAvg(FedAvg):
@@ -93,6 +94,8 @@ class NoduleFedAvg(FedAvg):
         tasks: list[Message] = []
         if server_round == self._config.rounds:
             messages.ask_for_intervals(config)
+            if self._config.detect_in_last_round:
+                messages.ask_for_detection(config)
         if list(grid.get_node_ids()):  # without any, FedAvg would wait for good
             tasks = list(super().configure_evaluate(server_round, _pack(arrays), config, grid))
         tasks = [task for task in tasks if self._site_of(task) in self._updates]
@@ -110,7 +113,9 @@ class NoduleFedAvg(FedAvg):
         self._note_silent_sites()
         sheet = ScoreSheet.pool(list(self._evaluations.values()))
         weights = self._arrays.to_torch_state_dict()
-        self._recorder.keep_checkpoints(self._folder.keep_model(weights, server_round, sheet.score))
+        calibration = self._calibrate(sheet)
+        kept = self._folder.keep_model(weights, server_round, sheet.score, calibration)
+        self._recorder.keep_checkpoints(kept)
         self._recorder.end_round(self._mean_train_loss(), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)
@@ -135,6 +140,16 @@ class NoduleFedAvg(FedAvg):
         self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
         message.content = _pack_for_average(reply)
         self._updates[site] = (message, reply)
+
+    def _calibrate(self, sheet: ScoreSheet) -> Calibration | None:
+        """Fit probabilities to the marks of whole scans, if the sites told them."""
+        if sheet.detection is None:
+            return None
+        try:
+            return fit_calibration(sheet.detection.marks)
+        except ValueError as error:
+            self._recorder.keep_event("not_calibrated", str(error), level=logging.WARNING)
+            return None
 
     def _expect_of(self, site: str) -> Expected:
         task = messages.unpack_task_id(RecordDict({messages.CONFIG: self._task}))

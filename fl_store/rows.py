@@ -21,7 +21,10 @@ def utc_now() -> datetime:
 
 
 class Metric(StrEnum):
-    """The numbers kept for every round, of each site and of the FEDERATION."""
+    """The numbers kept for every round, of each site and of the FEDERATION.
+
+    Those of detection and candidates are of whole scans: only a round has them in which the sites were asked.
+    """
 
     AUC = "auc"
     CPM = "cpm"
@@ -40,10 +43,30 @@ class Metric(StrEnum):
     CPM_6_TO_8_MM = "cpm_6_to_8_mm"
     CPM_8_TO_15_MM = "cpm_8_to_15_mm"
     CPM_FROM_15_MM = "cpm_from_15_mm"
+    DETECTION_CPM = "detection_cpm"
+    DETECTION_SENSITIVITY_AT_1_8 = "detection_sensitivity_at_0.125"
+    DETECTION_SENSITIVITY_AT_1_4 = "detection_sensitivity_at_0.25"
+    DETECTION_SENSITIVITY_AT_1_2 = "detection_sensitivity_at_0.5"
+    DETECTION_SENSITIVITY_AT_1 = "detection_sensitivity_at_1"
+    DETECTION_SENSITIVITY_AT_2 = "detection_sensitivity_at_2"
+    DETECTION_SENSITIVITY_AT_4 = "detection_sensitivity_at_4"
+    DETECTION_SENSITIVITY_AT_8 = "detection_sensitivity_at_8"
+    CANDIDATE_SENSITIVITY = "candidate_sensitivity"
+    CANDIDATES_PER_SCAN = "candidates_per_scan"
 
 
 SENSITIVITIES = tuple(metric for metric in Metric if metric.startswith("sensitivity_at_"))
 """Sensitivity at the seven LUNA16 rates of false positives per scan, in rising order of the rate."""
+
+DETECTION_SENSITIVITIES = tuple(metric for metric in Metric if metric.startswith("detection_sensitivity_at_"))
+"""The same for the marks of whole scans, which the model and the search for candidates make together."""
+
+WHOLE_SCAN_METRICS = (
+    Metric.DETECTION_CPM,
+    *DETECTION_SENSITIVITIES,
+    Metric.CANDIDATE_SENSITIVITY,
+    Metric.CANDIDATES_PER_SCAN,
+)
 
 CPMS_BY_DIAMETER = (Metric.CPM_BELOW_6_MM, Metric.CPM_6_TO_8_MM, Metric.CPM_8_TO_15_MM, Metric.CPM_FROM_15_MM)
 """The mean of these sensitivities for the nodules of one band of diameters, smallest first."""

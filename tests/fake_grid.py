@@ -23,6 +23,7 @@ from luna16.counts import (
     count_by_bin,
 )
 from luna16.data_card import DataCard, make_data_card
+from luna16.detection.counts import DetectionCounts
 
 SUPERLINK_NODE_ID = 1
 
@@ -150,7 +151,8 @@ class FakeSite:
             case "evaluate":
                 is_asked = messages.wants_intervals(message.content)
                 evaluation = evaluation_of(self.counts, with_replicates=is_asked)
-                evaluation = replace(evaluation, evaluate_s=0.0, began_at_s=self.clock_s)
+                whole = self.detection if messages.wants_detection(message.content) else None
+                evaluation = replace(evaluation, evaluate_s=0.0, began_at_s=self.clock_s, detection=whole)
                 return messages.pack_evaluate_reply(evaluation)
             case _:
                 return RecordDict()
@@ -159,6 +161,11 @@ class FakeSite:
     def clock_s(self) -> float:
         """What its clock shows."""
         return time.time() + self.clock_ahead_s
+
+    @property
+    def detection(self) -> DetectionCounts:
+        """Counts of whole scans with the same marks, among 100 candidates a scan that hit every nodule."""
+        return DetectionCounts(self.counts, 100 * self.num_scans, self.counts.num_nodules)
 
     @property
     def counts(self) -> EvalCounts:

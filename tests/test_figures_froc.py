@@ -3,9 +3,9 @@ from typing import Any
 
 import pytest
 
-from fl_monitor.figures.froc import MOST_FRAMES, froc_by_round, froc_chart
+from fl_monitor.figures.froc import MOST_FRAMES, detection_chart, froc_by_round, froc_chart
 from fl_monitor.snapshot import RunRows, SnapshotReader
-from fl_store.rows import FEDERATION, Metric, utc_now
+from fl_store.rows import DETECTION_SENSITIVITIES, FEDERATION, SENSITIVITIES, Metric, utc_now
 from fl_store.sqlite import SqliteStore
 
 RANKS = {"east": 0, "north": 1, "south": 2}
@@ -52,3 +52,31 @@ def test_interval_is_drawn_around_its_value(rows: RunRows) -> None:
 
 def test_without_intervals_there_are_no_bars(rows: RunRows) -> None:
     assert froc_chart(rows, RANKS).figure.data[-1].error_y.array is None
+
+
+def with_detection(rows: RunRows) -> RunRows:
+    """Return the rows with those of whole scans in round 2, a tenth below those of given candidates."""
+    whole = dict(zip(SENSITIVITIES, DETECTION_SENSITIVITIES, strict=True))
+    whole[Metric.CPM] = Metric.DETECTION_CPM
+    more = [
+        replace(row, metric=whole[row.metric], value=row.value - 0.1)
+        for row in rows.metrics
+        if row.round_no == 2 and row.metric in whole
+    ]
+    totals = {Metric.CANDIDATE_SENSITIVITY: 0.97, Metric.CANDIDATES_PER_SCAN: 142.4}
+    more += [replace(more[0], site=FEDERATION, metric=name, value=value) for name, value in totals.items()]
+    return replace(rows, metrics=(*rows.metrics, *more))
+
+
+def test_whole_scans_are_drawn_beside_given_candidates(rows: RunRows) -> None:
+    chart = detection_chart(with_detection(rows), RANKS)
+    assert chart is not None
+    *_, federation, given = chart.figure.data
+    assert (federation.name, given.name, given.line.dash) == ("Federation", "given candidates", "dot")
+    assert given.y[-1] == sensitivity_at_8(rows, 2) == pytest.approx(federation.y[-1] + 0.1)
+    assert "142 candidates a scan, and 0.97 of the nodules" in chart.note
+    assert len(chart.figure.data) == 5
+
+
+def test_without_whole_scans_there_is_no_chart_of_them(rows: RunRows) -> None:
+    assert detection_chart(rows, RANKS) is None

@@ -19,7 +19,7 @@ CORE_WITHOUT_FLOWER = (
 )
 MAY_IMPORT_OF_OURS: dict[str, tuple[str, ...]] = {
     "luna16": (),
-    "fl_core": ("luna16.config", "luna16.counts", "luna16.data_card"),
+    "fl_core": ("luna16.config", "luna16.counts", "luna16.data_card", "luna16.detection.counts"),
     "fl_store": CORE_WITHOUT_FLOWER,
     "fl_client": ("luna16", "fl_core"),
     "fl_server": ("luna16", "fl_core", "fl_store"),

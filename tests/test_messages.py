@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from fl_core.config import TaskSettings
 from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
 from fl_core.messages import JoinReply, PrepareReply, TaskId, TrainReply
 from luna16.config import DataConfig, TrainingConfig
-from luna16.counts import NUM_SCORE_BINS, EvalCounts
+from luna16.counts import NUM_SCORE_BINS, EvalCounts, score
 from luna16.data_card import ScanFacts, make_data_card
+from luna16.detection.counts import DetectionCounts
 from tests.fake_grid import evaluation_of
 
 WEIGHTS = {
@@ -249,6 +251,33 @@ def test_replicates_are_sent_only_if_they_are_asked_for() -> None:
     assert messages.wants_intervals(as_received(content))
     without = messages.pack_evaluate_reply(evaluation_of(COUNTS))
     assert messages.unpack_evaluate_reply(without).replicates is None
+
+
+def test_detection_is_sent_only_if_it_is_asked_for() -> None:
+    config = messages.pack_settings(TaskSettings())
+    messages.ask_for_detection(config)
+    assert messages.wants_detection(as_received(RecordDict({messages.CONFIG: config})))
+    assert not messages.wants_detection(RecordDict())
+    without = messages.pack_evaluate_reply(evaluation_of(COUNTS))
+    assert messages.unpack_evaluate_reply(without).detection is None
+
+
+def pack_detection(counts: DetectionCounts) -> RecordDict:
+    return messages.pack_evaluate_reply(replace(evaluation_of(COUNTS), detection=counts))
+
+
+def test_detection_comes_as_it_went() -> None:
+    went = DetectionCounts(COUNTS, num_candidates=250, num_nodules_proposed=COUNTS.num_nodules)
+    came = messages.unpack_evaluate_reply(as_received(pack_detection(went))).detection
+    assert came is not None
+    assert (came.num_candidates, came.num_nodules_proposed) == (250, COUNTS.num_nodules)
+    assert score(came.marks) == score(COUNTS)
+
+
+@pytest.mark.parametrize("num_proposed", [0, COUNTS.num_nodules + 1])
+def test_impossible_number_of_proposed_nodules_is_refused(num_proposed: int) -> None:
+    with pytest.raises(MessageError, match=f"{num_proposed} nodules were proposed of {COUNTS.num_nodules}"):
+        messages.unpack_evaluate_reply(pack_detection(DetectionCounts(COUNTS, 250, num_proposed)))
 
 
 @pytest.mark.parametrize(

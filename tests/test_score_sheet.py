@@ -1,12 +1,15 @@
 """The scores of several sites together, each with what it is of and how sure it is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fl_server.score_sheet import ScoredMetric, ScoreSheet
-from fl_store.rows import CPMS_BY_DIAMETER, Metric
+from fl_store.rows import CPMS_BY_DIAMETER, WHOLE_SCAN_METRICS, Metric
 from luna16.bootstrap import NO_INTERVALS
 from luna16.counts import score
+from luna16.detection.counts import DetectionCounts
 from tests.fake_grid import FakeSite, evaluation_of
 
 NORTH = FakeSite("north", num_scans=6).counts
@@ -26,7 +29,8 @@ def test_counts_of_sites_add_up() -> None:
 
 def test_every_score_is_listed_once_with_what_it_is_of() -> None:
     listed = list(ScoreSheet.pool([evaluation_of(NORTH)]).list_metrics())
-    assert len({scored.metric for scored in listed}) == len(listed) == len(Metric) - 1
+    assert len({scored.metric for scored in listed}) == len(listed)
+    assert len(listed) == len(Metric) - 1 - len(WHOLE_SCAN_METRICS)
     found = metrics_of(ScoreSheet.pool([evaluation_of(NORTH)]))
     assert found[Metric.AUC].num_examples == 4
     assert found[Metric.SENSITIVITY_AT_1].num_examples == 2
@@ -55,6 +59,18 @@ def test_site_without_replicates_leaves_no_intervals() -> None:
 
 def test_too_few_scans_have_no_intervals() -> None:
     assert ScoreSheet.pool([evaluation_of(NORTH, with_replicates=True)]).intervals == NO_INTERVALS
+
+
+def test_whole_scans_are_scored_if_every_site_told_of_them() -> None:
+    detection = DetectionCounts(NORTH, num_candidates=900, num_nodules_proposed=1)
+    told = replace(evaluation_of(NORTH), detection=detection)
+    found = metrics_of(ScoreSheet.pool([told]))
+    assert found[Metric.DETECTION_CPM].value == score(NORTH).cpm
+    assert found[Metric.DETECTION_SENSITIVITY_AT_8].num_examples == NORTH.num_nodules == 2
+    assert found[Metric.CANDIDATE_SENSITIVITY].value == 0.5
+    per_scan = found[Metric.CANDIDATES_PER_SCAN]
+    assert (per_scan.value, per_scan.num_examples) == (150, 6)
+    assert not set(metrics_of(ScoreSheet.pool([told, evaluation_of(SOUTH)]))) & set(WHOLE_SCAN_METRICS)
 
 
 def test_no_site_has_no_scores() -> None:

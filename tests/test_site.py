@@ -1,6 +1,7 @@
 import io
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.model import build_model
-from luna16.scan import find_scans
+from luna16.scan import Scan, ScanFile, find_scans, load_scan
 from luna16.scan_scores import count_scans
 
 DATA = DataConfig(patch_size_vox=16)
@@ -159,3 +160,33 @@ def test_device_that_is_not_there_is_told_with_the_name_of_the_site(
 ) -> None:
     with pytest.raises(SiteDataError, match="Site 'north': Device 'cuda' cannot be used on this machine"):
         make_site(home, paper, data_root=scans, device="cuda")
+
+
+@pytest.mark.slow
+def test_nodules_of_whole_validation_scans_are_counted(site: Site, paper: io.StringIO) -> None:
+    counts = site.detect(weights_of(), SETTINGS, round_no=3)
+    nodules = site.prepare(DATA).validation.nodules
+    assert (counts.marks.num_scans, counts.marks.num_nodules) == (1, len(nodules))
+    assert counts.num_nodules_proposed >= len(nodules) - 1
+    assert 0 < counts.num_candidates <= 150
+    assert counts.marks.nodules_hit.sum() + counts.marks.false_positives.sum() <= 100  # the best marks count
+    hit = f"candidates hit {counts.num_nodules_proposed} of {len(nodules)}"
+    assert f"round 3  looked for nodules in 1 scans: {hit}" in paper.getvalue()
+
+
+@pytest.mark.slow
+def test_scan_without_lungs_counts_with_all_its_nodules_missed(
+    scans: Path, home: SiteHome, paper: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = make_site(home, paper, data_root=scans)
+    nodules = site.prepare(DATA).validation.nodules
+
+    def fill(file: ScanFile) -> Scan:
+        scan = load_scan(file)
+        return replace(scan, voxels_hu=np.full_like(scan.voxels_hu, 40))
+
+    monkeypatch.setattr("luna16.detection.shard.load_scan", fill)
+    counts = site.detect(weights_of(), SETTINGS, round_no=3)
+    assert (counts.marks.num_nodules, counts.num_nodules_proposed) == (len(nodules), 0)
+    assert "its nodules count as missed: subset0, scan" in paper.getvalue()
+    assert "No lungs were found" in paper.getvalue()

@@ -1,5 +1,6 @@
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from fl_store.rows import (
 from fl_store.sqlite import SqliteStore
 from luna16.bootstrap import FEWEST_SCANS
 from luna16.counts import score
+from luna16.detection.calibration import fit_calibration
 from tests.fake_grid import Answer, FakeGrid, FakeSite, evaluation_of
 
 TASK = TaskId("r1", 1)
@@ -67,6 +69,7 @@ class Federation:
     flower: FakeGrid
     on_pause: Callable[[], None] = lambda: None
     repeats: int = 0
+    detects: bool = False
     screening: ScreeningConfig = LENIENT
     strategy: NoduleFedAvg = field(init=False)
     grid: PromptGrid = field(init=False)
@@ -80,6 +83,7 @@ class Federation:
                 wait_for_sites_s=0.3,
                 round_timeout_s=2,
                 repeats=self.repeats,
+                detect_in_last_round=self.detects,
             ),
             screening=self.screening,
         )
@@ -196,6 +200,28 @@ def test_last_round_alone_is_scored_with_intervals(federation: Federation) -> No
         assert (first.interval_low, first.interval_high) == (None, None)
         assert last.interval_low is not None
         assert last.interval_low <= (last.value or 0) + 0.01
+
+
+def test_last_round_alone_finds_nodules_in_whole_scans_and_calibrates_the_model(
+    federation: Federation,
+) -> None:
+    federation.detects = True
+    federation.run([NORTH, SOUTH], rounds=2)
+    asked = [m for m in federation.flower.sent if m.metadata.message_type == "evaluate"]
+    assert [messages.wants_detection(task.content) for task in asked] == [False, False, True, True]
+    (row,) = federation.store.get(MetricRow, site=FEDERATION, metric=Metric.CANDIDATES_PER_SCAN)
+    assert (row.round_no, row.value) == (2, 100)
+    calibration = json.loads((federation.folder / "last.json").read_text())["calibration"]
+    assert calibration == asdict(fit_calibration(NORTH.counts + SOUTH.counts))
+
+
+def test_marks_that_cannot_be_calibrated_are_told(federation: Federation) -> None:
+    federation.detects = True
+    silent = {"logits_of_nodules": (-3.0, -4.0), "logits_of_others": (3.0, 4.0)}
+    federation.run([replace(NORTH, **silent), replace(SOUTH, **silent)])
+    (event,) = federation.store.get(EventRow, kind="not_calibrated")
+    assert "do not rise with the share of nodules" in event.text
+    assert "calibration" not in json.loads((federation.folder / "last.json").read_text())
 
 
 def test_next_round_starts_from_the_average(federation: Federation) -> None:

@@ -38,5 +38,5 @@ def test_shift_that_is_not_known_is_one_sentence() -> None:
 
 def test_run_with_a_round_has_its_charts_in_order() -> None:
     blocks = list(blocks_of(look("quality", ANALYST, run_of(part("north")))))
-    charts = ["froc", "cpm", "diameters", "reliability", "calibration-error", "fairness-auc", "fairness-cpm"]
-    assert blocks == ["figures", "legend", *charts, "shift"]
+    charts = ["froc", "cpm", "diameters", "detection", "reliability", "calibration-error"]
+    assert blocks == ["figures", "legend", *charts, "fairness-auc", "fairness-cpm", "shift"]

@@ -1,6 +1,7 @@
 """The FROC curve: sensitivity against false positives per scan, at the seven rates of LUNA16."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 import plotly.graph_objects as go
 
@@ -18,8 +19,9 @@ from fl_monitor.figures.style import (
 )
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
-from fl_monitor.wording import rate_of
-from fl_store.rows import SENSITIVITIES
+from fl_monitor.summary import federation_metrics
+from fl_monitor.wording import number_text, rate_of
+from fl_store.rows import DETECTION_SENSITIVITIES, FEDERATION, SENSITIVITIES, Metric
 
 MOST_FRAMES = 100
 """A slider goes through so many of the last finished rounds."""
@@ -54,6 +56,46 @@ def froc_by_round(rows: RunRows, ranks: SiteRanks) -> Chart:
     return Chart("froc", _("FROC"), note=note, alt=chart.alt, figure=chart.figure, frames=frames)
 
 
+def detection_chart(rows: RunRows, ranks: SiteRanks) -> Chart | None:
+    """Draw the curve of whole scans, with that of given candidates beside it; None if nobody was asked."""
+    asked = [row.round_no for row in rows.metrics if row.metric is Metric.DETECTION_CPM]
+    if not asked:
+        return None
+    round_no = max(asked)
+    figure = _empty_froc(rows)
+    figure.add_traces(_froc_lines(rows, ranks, round_no, DETECTION_SENSITIVITIES))
+    figure.add_trace(_given_candidates(rows, ranks, round_no))
+    return Chart(
+        "detection",
+        _("FROC of whole scans"),
+        note=_describe_detection(rows, round_no),
+        alt=describe_froc(rows, round_no, DETECTION_SENSITIVITIES),
+        figure=figure,
+    )
+
+
+def _given_candidates(rows: RunRows, ranks: SiteRanks, round_no: int) -> go.Scatter:
+    """Give the federation's curve of given candidates, dotted."""
+    (line,) = _froc_lines(rows, ranks, round_no, sites=[FEDERATION])
+    line.update(name=_("given candidates"), error_y=None, mode="lines")
+    line.line.dash = "dot"
+    return line
+
+
+def _describe_detection(rows: RunRows, round_no: int) -> str:
+    found = federation_metrics(rows, round_no)
+    shares = [found.get(metric) for metric in (Metric.CANDIDATE_SENSITIVITY, Metric.CANDIDATES_PER_SCAN)]
+    sensitivity, per_scan = (row.value if row else None for row in shares)
+    return _(
+        "After round {round_no}, from the scans alone. Dotted: given candidates. The search proposed "
+        "{per_scan} candidates a scan, and {sensitivity} of the nodules were among them."
+    ).format(
+        round_no=round_no,
+        per_scan=number_text(per_scan, digits=0),
+        sensitivity=number_text(sensitivity, digits=2),
+    )
+
+
 def _empty_froc(rows: RunRows) -> go.Figure:
     rates = [rate_of(metric) for metric in SENSITIVITIES]
     figure = empty_figure(revision=rows.run.run_id)
@@ -70,12 +112,18 @@ def _empty_froc(rows: RunRows) -> go.Figure:
     return figure
 
 
-def _froc_lines(rows: RunRows, ranks: SiteRanks, round_no: int | None) -> list[go.Scatter]:
+def _froc_lines(
+    rows: RunRows,
+    ranks: SiteRanks,
+    round_no: int | None,
+    metrics: Sequence[Metric] = SENSITIVITIES,
+    sites: Iterable[str] | None = None,
+) -> list[go.Scatter]:
     of_round = [row for row in rows.metrics if row.round_no == round_no]
     lines = []
-    for site in in_order(sites_of(rows), ranks):
+    for site in in_order(sites_of(rows), ranks) if sites is None else sites:
         found = {row.metric: row for row in of_round if row.site == site}
-        known = [found[metric] for metric in SENSITIVITIES if metric in found]
+        known = [found[metric] for metric in metrics if metric in found]
         lines.append(
             go.Scatter(
                 x=[rate_of(row.metric) for row in known],

@@ -6,7 +6,7 @@ from fl_monitor.blocks import Block, KeyFigures, Legend, Note, Page, Part
 from fl_monitor.figures.by_diameter import diameter_chart
 from fl_monitor.figures.calibration import calibration_error_chart, reliability_chart
 from fl_monitor.figures.fairness import fairness_chart
-from fl_monitor.figures.froc import froc_by_round
+from fl_monitor.figures.froc import detection_chart, froc_by_round
 from fl_monitor.figures.progress import cpm_chart
 from fl_monitor.figures.shift import shift_charts
 from fl_monitor.figures.style import label_of, site_colors
@@ -75,7 +75,17 @@ def _sensitivity(rows: RunRows, ranks: Mapping[str, int]) -> list[Block]:
         froc_by_round(rows, ranks),
         cpm_chart(rows, ranks),
         diameter_chart(rows, ranks),
+        detection_chart(rows, ranks)
+        or Note("detection", _("FROC of whole scans"), text=_not_detected_text()),
     ]
+
+
+def _not_detected_text() -> str:
+    setting = "detect_in_last_round"
+    return _(
+        "Known after the last round, if the run's file asks the sites to find nodules from the scans alone: "
+        "{setting} in [federation]."
+    ).format(setting=setting)
 
 
 def _calibration(rows: RunRows, ranks: Mapping[str, int]) -> list[Block]:

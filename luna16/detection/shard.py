@@ -1,0 +1,62 @@
+"""Find the nodules in a site's validation scans, to know how good the whole chain is there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from luna16.annotations import group_by_series
+from luna16.dataset import PatchSet
+from luna16.detection.detector import Detector, detect_nodules
+from luna16.detection.mark_scores import DetectionScores, score_detection
+from luna16.detection.marks import Detection
+from luna16.scan import ScanFile, find_scans, load_scan
+
+NOTHING = Detection(marks=(), num_candidates=0, warnings=(), seconds={})
+
+
+@dataclass(frozen=True, eq=False)
+class DetectedShard:
+    """What each scan tells; ``faults`` say of scans in which nothing could be found why, by their place."""
+
+    scans: tuple[DetectionScores, ...]
+    faults: tuple[str, ...]
+
+
+def detect_in_shard(
+    detector: Detector,
+    data_root: Path,
+    validation: PatchSet,
+    *,
+    device: torch.device,
+    on_scan: Callable[[int, int], None] | None = None,
+) -> DetectedShard:
+    """Find the nodules of every validation scan, with one scan in memory at a time.
+
+    A scan in which nothing can be found, as one without lungs, counts with all its nodules missed: left out
+    it would make the chain look better than it is. ``on_scan`` is told the scans done and all scans.
+    """
+    files = [file for file in find_scans(data_root) if file.series_uid in set(validation.series_uids)]
+    nodules, excluded = group_by_series(validation.nodules), group_by_series(validation.excluded)
+    scans: list[DetectionScores] = []
+    faults: list[str] = []
+    for num_done, file in enumerate(files, start=1):
+        try:
+            detection = _detect(file, detector, device)
+        except ValueError as error:
+            faults.append(str(error))
+            detection = NOTHING
+        uid = file.series_uid
+        scans.append(score_detection(uid, detection, nodules[uid], excluded[uid]))
+        if on_scan:
+            on_scan(num_done, len(files))
+    return DetectedShard(tuple(scans), tuple(faults))
+
+
+def _detect(file: ScanFile, detector: Detector, device: torch.device) -> Detection:
+    scan = load_scan(file)
+    try:
+        return detect_nodules(scan, detector, device=device)
+    except ValueError as error:
+        raise ValueError(f"{file.place}: {error}") from error
