@@ -5,6 +5,7 @@ from fl_monitor.language import gettext as _
 DOWNLOAD = "download"
 ADMIN = "admin"
 ACCOUNT = "account"
+UPLOAD = "upload"
 
 _TONES = {
     "site_joined": "good",
@@ -47,7 +48,7 @@ def kinds() -> dict[str, str]:
         "site_failed": _("Site failed"),
         "site_late": _("No answer"),
         DOWNLOAD: _("Download"),
-        "upload": _("Upload"),
+        UPLOAD: _("Upload"),
         ADMIN: _("Administration"),
         ACCOUNT: _("Account"),
     }
