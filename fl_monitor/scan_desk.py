@@ -7,25 +7,21 @@ import logging
 import secrets
 import shutil
 import threading
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 
 from fl_monitor.event_words import UPLOAD
 from fl_monitor.language import gettext as _
 from fl_monitor.scan_folder import ScanFolder, Upload
 from fl_monitor.scan_limits import ScanLimits
 from fl_monitor.scan_plan import Plan, ScanRefusedError, SentFile, fingerprint_of, make_plan
-from fl_store.accounts import find_user
 from fl_store.base import Store
 from fl_store.rows import EventRow, UploadRow, UploadState, utc_now
 
 logger = logging.getLogger(__name__)
 
 TELL_EVERY_S = 1.0
-STRAYS_KEPT_S = 3600.0
 MOST_TRIES = 3
 OPEN_STATES = frozenset({UploadState.UPLOADING, UploadState.WAITING, UploadState.RUNNING})
 FULL = "The disk of the monitor is full."
@@ -48,15 +44,16 @@ class ScanDesk:
         """Make room for a scan, or go on with the same one; ScanRefusedError if it is not taken."""
         plan = make_plan(files, self.limits)
         fingerprint = fingerprint_of(files)
+        row = self._new_row(user, plan)
         with self.folder.locked():
             own = [each for each in self.folder.list_uploads() if each.row.user == user]
             for upload in own:
                 if upload.row.state in OPEN_STATES:
                     return _go_on(upload, fingerprint)
-            self._check_room(plan)
-            upload = Upload(self._new_row(user, plan), plan, fingerprint, model)
+            self._check_room(plan, num_own=len(own))
+            upload = Upload(row, plan, fingerprint, model)
             self.folder.create(upload)
-        self._store.put([upload.row])
+        self._store.put([row])
         return upload
 
     def find(self, user: str, upload_id: str) -> Upload:
@@ -140,17 +137,14 @@ class ScanDesk:
         return self._change(first.upload_id, {UploadState.WAITING}, UploadState.RUNNING)
 
     def requeue(self) -> None:
-        """Let scans wait again whose search ended with the monitor, a few times: it may be their fault."""
+        """Let scans wait again whose search was cut short, a few times: it may be their fault."""
         for upload in self.folder.list_uploads():
             if upload.row.state is UploadState.RUNNING:
-                if upload.num_tries >= MOST_TRIES:
-                    self.end(
-                        upload.upload_id,
-                        UploadState.FAILED,
-                        f"The monitor ended {MOST_TRIES} times while it was searched.",
-                    )
-                else:
+                if upload.num_tries < MOST_TRIES:
                     self._change(upload.upload_id, {UploadState.RUNNING}, UploadState.WAITING)
+                else:
+                    reason = f"Its search was cut short {MOST_TRIES} times."
+                    self.end(upload.upload_id, UploadState.FAILED, reason)
 
     def is_wanted(self, upload_id: str) -> bool:
         """Say whether a scan is still to be searched."""
@@ -173,37 +167,6 @@ class ScanDesk:
             self.folder.write(replace(upload, row=row))
             self._store.put([row, *_events_of(row)])
             self.folder.remove(upload_id)
-
-    # By the clock
-
-    def sweep(self, now: datetime) -> None:
-        """Delete what has been kept long enough, what is a shut-out user's, and what a crash has left."""
-        for upload in self.folder.list_uploads():
-            self._sweep(upload, now)
-        for path in self.folder.list_strays():
-            if time.time() - path.stat().st_mtime > STRAYS_KEPT_S:
-                shutil.rmtree(path)
-
-    def _sweep(self, upload: Upload, now: datetime) -> None:
-        row = upload.row
-        hours = f"{self.limits.keep.total_seconds() / 3600:g} h"
-        if row.state not in OPEN_STATES | {UploadState.DONE}:  # a crash came between the row and the folder
-            self.end(row.upload_id, row.state, row.reason)
-        elif self._is_shut_out(row.user):
-            self.end(row.upload_id, UploadState.DELETED, "The user was shut out.")
-        elif now - self.folder.used_at(upload) < self.limits.keep:
-            if self._store.get(UploadRow, upload_id=row.upload_id) != [row]:
-                self._store.put([row])
-        elif row.state is UploadState.UPLOADING:
-            self.end(row.upload_id, UploadState.CANCELLED, f"It did not come whole within {hours}.")
-        elif row.state is UploadState.DONE:
-            self.end(
-                row.upload_id, UploadState.DELETED, f"It was kept for {hours} after it was last looked at."
-            )
-
-    def _is_shut_out(self, name: str) -> bool:
-        user = find_user(self._store, name)
-        return user is None or user.is_disabled
 
     def _change(
         self,
@@ -238,7 +201,10 @@ class ScanDesk:
             changed_at=now,
         )
 
-    def _check_room(self, plan: Plan) -> None:
+    def _check_room(self, plan: Plan, *, num_own: int) -> None:
+        if num_own >= self.limits.num_kept:
+            sentence = _("You have {number} scans here, as many as a user may have. Delete one first.")
+            raise ScanRefusedError(sentence.format(number=num_own), 409)
         used = self.folder.used_bytes() + plan.num_bytes
         free = shutil.disk_usage(self.folder.root).free - plan.num_bytes
         if used > self.limits.space_bytes or free < self.limits.free_bytes:

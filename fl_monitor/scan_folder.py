@@ -22,6 +22,7 @@ from fl_store.rows import UploadRow
 ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 ABOUT = "upload.json"
 LOOKED = "looked"
+GONE = "gone-"
 VOLUME = Path("view", "volume.i16")
 
 
@@ -89,7 +90,8 @@ class ScanFolder:
 
     def list_strays(self) -> list[Path]:
         """Return folders of which nothing is known, such as a crash leaves behind."""
-        return [path for path in self._folders() if self.read(path.name) is None]
+        unknown = [path for path in self._folders() if self.read(path.name) is None]
+        return [*unknown, *self.root.glob(f"{GONE}*")]
 
     def _folders(self) -> Iterator[Path]:
         if self.root.is_dir():
@@ -146,8 +148,13 @@ class ScanFolder:
             shutil.rmtree(path)
 
     def remove(self, upload_id: str) -> None:
-        """Remove an upload's folder with all that is in it; OSError if the system does not let us."""
-        shutil.rmtree(self.path_of(upload_id))
+        """Remove an upload's folder with all that is in it; OSError if the system does not let us.
+
+        It gets another name first: a search that still goes on finds nothing to write to.
+        """
+        gone = self.root / f"{GONE}{upload_id}"
+        self.path_of(upload_id).rename(gone)
+        shutil.rmtree(gone)
 
 
 def _size_of(path: Path) -> int:

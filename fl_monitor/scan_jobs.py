@@ -4,6 +4,7 @@ Of several monitors with one folder, one searches: it holds a lock that the syst
 """
 
 import contextlib
+import itertools
 import json
 import logging
 import threading
@@ -27,6 +28,7 @@ from fl_monitor.scan_search import (
     run_search,
 )
 from fl_monitor.scan_slices import read_view
+from fl_monitor.scan_upkeep import sweep
 from fl_store.base import Store
 from fl_store.rows import UploadState, utc_now
 
@@ -72,19 +74,17 @@ class ScanJobs:
 
     def _work(self) -> None:
         """Take one scan after the other; a fault of the store or the disk is told, and tried again."""
-        is_fresh, num_looks = True, 0
-        while not self._stopping.is_set():
+        for turn in itertools.count():
             try:
-                if is_fresh:
-                    self._desk.requeue()
-                    is_fresh = False
-                if num_looks % SWEEP_EVERY == 0:
-                    self._desk.sweep(utc_now())
-                num_looks += 1
-                while (upload := self._desk.take_next()) and not self._stopping.is_set():
+                self._desk.requeue()
+                if turn % SWEEP_EVERY == 0:
+                    sweep(self._desk, self._store, utc_now())
+                while not self._stopping.is_set() and (upload := self._desk.take_next()):
                     self.search(upload)
             except (StoreError, OSError) as error:
                 logger.warning("Scans cannot be searched at the moment: %s", error)
+            if self._stopping.is_set():
+                return
             self._desk.has_news.wait(LOOK_EVERY_S)
             self._desk.has_news.clear()
 
@@ -150,5 +150,5 @@ def read_progress_of(folder: Path) -> Progress | None:
 def _tell(error: Exception, folder: Path) -> str:
     """Return what a user and the coordinator read: a sentence without a path of ours."""
     if isinstance(error, OSError):
-        return f"The disk of the monitor cannot be used ({error.strerror})."
+        return f"It cannot be searched here: {error.strerror}."
     return str(error).replace(str(folder), "the scan's folder")

@@ -16,10 +16,11 @@ MEMORY_GB = "FEDLUNA_SCAN_MEMORY_GB"
 
 @dataclass(frozen=True)
 class ScanLimits:
-    """The bounds of one monitor; ``free_bytes`` of the disk are left to the rest of the machine."""
+    """The bounds of one monitor: ``num_kept`` scans of each user, and ``free_bytes`` left on the disk."""
 
     upload_bytes: int = 2 * GB
     num_files: int = 5000
+    num_kept: int = 10
     space_bytes: int = 20 * GB
     free_bytes: int = 2 * GB
     keep: timedelta = timedelta(hours=24)

@@ -8,9 +8,9 @@ import pytest
 
 from fl_monitor.scan_desk import ScanDesk
 from fl_monitor.scan_plan import ScanRefusedError
-from fl_store.rows import EventRow, UploadRow, UploadState, UserRow, utc_now
+from fl_store.rows import EventRow, UploadRow, UploadState, utc_now
 from fl_store.sqlite import SqliteStore
-from tests.sent_scans import NOON, SCAN, add_users, make_desk, offer, row_of, send
+from tests.sent_scans import SCAN, add_users, make_desk, offer, row_of, send
 
 
 @pytest.fixture
@@ -127,6 +127,15 @@ def test_scan_without_room_is_refused(store: SqliteStore, tmp_path: Path, limits
     assert store.get(UploadRow) == []
 
 
+def test_user_keeps_a_few_scans_only(store: SqliteStore, tmp_path: Path) -> None:
+    desk = make_desk(store, tmp_path, num_kept=1)
+    upload = send(desk)
+    desk.take_next()
+    desk.finish(upload.upload_id)
+    with pytest.raises(ScanRefusedError, match="You have 1 scans here, as many"):
+        desk.begin("anna", offer(), "run-1/best")
+
+
 def test_scans_that_are_still_to_come_take_room_already(store: SqliteStore, tmp_path: Path) -> None:
     desk = make_desk(store, tmp_path, space_bytes=len(SCAN) * 3 // 2)
     desk.begin("anna", offer(), "run-1/best")
@@ -170,40 +179,6 @@ def test_searched_scan_keeps_its_results_only_until_it_is_deleted(desk: ScanDesk
     assert not desk.folder.path_of(upload.upload_id).exists()
 
 
-def test_scan_is_deleted_a_day_after_the_last_look(desk: ScanDesk, store: SqliteStore) -> None:
-    upload = send(desk)
-    desk.take_next()
-    desk.finish(upload.upload_id)
-    looked_at = utc_now() + timedelta(hours=5)
-    desk.folder.look_at(upload, looked_at)
-    desk.sweep(looked_at + timedelta(hours=23))
-    assert row_of(store, upload).state is UploadState.DONE
-    desk.sweep(looked_at + timedelta(hours=24))
-    assert row_of(store, upload).state is UploadState.DELETED
-    assert not desk.folder.path_of(upload.upload_id).exists()
-
-
-def test_half_a_scan_is_kept_a_day_too(desk: ScanDesk, store: SqliteStore) -> None:
-    upload = desk.begin("anna", offer(), "run-1/best")
-    desk.sweep(utc_now() + timedelta(hours=23))
-    assert state_of(desk, upload.upload_id) is UploadState.UPLOADING
-    desk.sweep(utc_now() + timedelta(hours=25))
-    assert (row_of(store, upload).state, row_of(store, upload).reason) == (
-        UploadState.CANCELLED,
-        "It did not come whole within 24 h.",
-    )
-
-
-def test_scans_of_a_user_who_is_shut_out_are_deleted(desk: ScanDesk, store: SqliteStore) -> None:
-    upload, other = send(desk, "anna"), send(desk, "ben")
-    (anna,) = store.get(UserRow, name="anna")
-    store.put([replace(anna, is_disabled=True, changed_at=NOON + timedelta(hours=1))])
-    desk.sweep(utc_now())
-    assert row_of(store, upload).reason == "The user was shut out."
-    assert not desk.folder.path_of(upload.upload_id).exists()
-    assert state_of(desk, other.upload_id) is UploadState.WAITING
-
-
 def test_search_that_a_restart_cut_short_begins_anew_but_not_for_ever(
     desk: ScanDesk, store: SqliteStore
 ) -> None:
@@ -212,24 +187,4 @@ def test_search_that_a_restart_cut_short_begins_anew_but_not_for_ever(
         assert desk.take_next().upload_id == upload.upload_id
         desk.requeue()
     assert desk.take_next() is None
-    assert row_of(store, upload).reason == "The monitor ended 3 times while it was searched."
-
-
-def test_what_a_crash_left_is_cleared_up(desk: ScanDesk, store: SqliteStore) -> None:
-    upload = send(desk)
-    failed = replace(upload.row, state=UploadState.FAILED, reason="why", changed_at=utc_now())
-    desk.folder.write(replace(upload, row=failed))
-    stray = desk.folder.path_of("b" * 32)
-    stray.mkdir()
-    os.utime(stray, (0, 0))
-    desk.sweep(utc_now())
-    assert row_of(store, upload).state is UploadState.FAILED
-    assert [path.name for path in desk.folder.root.iterdir()] == ["lock"]
-
-
-def test_row_that_the_store_has_missed_is_told_again(desk: ScanDesk, store: SqliteStore) -> None:
-    upload = send(desk)
-    ahead = replace(desk.folder.read(upload.upload_id).row, changed_at=utc_now(), reason="changed")
-    desk.folder.write(replace(upload, row=ahead))
-    desk.sweep(utc_now())
-    assert row_of(store, upload) == ahead
+    assert row_of(store, upload).reason == "Its search was cut short 3 times."

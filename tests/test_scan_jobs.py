@@ -97,6 +97,17 @@ def test_cancelled_search_makes_room_for_the_next(desk: ScanDesk, store: SqliteS
     assert not desk.folder.path_of(first.upload_id).exists()
 
 
+def test_scan_is_deleted_while_its_search_writes(desk: ScanDesk, store: SqliteStore, start: Start) -> None:
+    upload = send(desk)
+    write = "pathlib.Path(sys.argv[5], str(no)).write_bytes(b'x')"
+    start(f"import itertools, pathlib, sys\nfor no in itertools.count(): {write}")
+    out = desk.folder.path_of(upload.upload_id) / "out"
+    wait_for(lambda: (out / "9").exists())
+    desk.give_up(desk.find("anna", upload.upload_id))
+    assert [path.name for path in desk.folder.root.iterdir() if path.is_dir()] == []
+    assert row_of(store, upload).state is UploadState.CANCELLED
+
+
 def test_search_goes_on_after_a_restart(desk: ScanDesk, store: SqliteStore, start: Start) -> None:
     upload = send(desk)
     jobs = start("import time; time.sleep(60)")
