@@ -5,6 +5,7 @@ A part is written to disk while it comes. What has come counts even if the conne
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from time import monotonic
@@ -131,27 +132,24 @@ def _place_of(request: Request) -> tuple[int, int]:
 async def _write(request: Request, desk: ScanDesk, upload: Upload, offset: int, num_bytes: int) -> None:
     """Write a part while it comes, and no byte more than it was said to have."""
     end = offset + num_bytes
-    try:
-        async with asyncio.timeout(PART_TIMEOUT_S):
-            async for block in _read_blocks(request):
-                if offset + len(block) > end:
-                    raise ScanRefusedError(_("These bytes are not part of the scan."), 400)
-                await run_in_threadpool(desk.append, upload, block, offset)
-                offset += len(block)
-    except TimeoutError:
-        return  # what has come counts
+    async for block in _read_blocks(request):
+        if offset + len(block) > end:
+            raise ScanRefusedError(_("These bytes are not part of the scan."), 400)
+        await run_in_threadpool(desk.append, upload, block, offset)
+        offset += len(block)
 
 
 async def _read_blocks(request: Request) -> AsyncIterator[bytes]:
+    """Yield a part in blocks; if the browser goes away or dawdles, up to what has come."""
     block = bytearray()
-    try:
-        async for data in request.stream():
-            block += data
+    deadline = monotonic() + PART_TIMEOUT_S
+    stream = request.stream()
+    with contextlib.suppress(StopAsyncIteration, TimeoutError, ClientDisconnect):
+        while True:
+            block += await asyncio.wait_for(anext(stream), deadline - monotonic())
             if len(block) >= WRITE_BYTES:
                 yield bytes(block)
                 block.clear()
-    except ClientDisconnect:
-        pass  # what has come counts
     if block:
         yield bytes(block)
 

@@ -35,8 +35,8 @@ def read_view(folder: Path) -> View:
     """Read what can be looked at of an upload; ValueError if the search left no whole result."""
     volume = folder / VOLUME
     try:
-        told = json.loads(volume.with_suffix(".json").read_text(encoding="utf-8"))
-        result = json.loads((folder / "out" / "result.json").read_text(encoding="utf-8"))
+        told = _read_json(volume.with_suffix(".json"))
+        result = _read_json(folder / "out" / "result.json")
         size = tuple(map(int, told["size_zyx_vox"]))
         spacing = tuple(map(float, told["spacing_zyx_mm"]))
         is_whole = volume.stat().st_size == 2 * int(np.prod(size))
@@ -46,6 +46,15 @@ def read_view(folder: Path) -> View:
     if len(size) != 3 or len(spacing) != 3 or not is_whole:
         raise ValueError("The search left no whole result.")
     return View(size, spacing, nodules, result)
+
+
+def _read_json(path: Path) -> Any:
+    """Read JSON; ValueError if it is none, or holds NaN, which browsers do not read."""
+
+    def refuse(word: str) -> None:
+        raise ValueError(word)
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 def read_slice(folder: Path, plane: str, number: int) -> bytes | None:

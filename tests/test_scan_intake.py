@@ -95,13 +95,9 @@ def test_part_that_was_sent_before_is_answered_with_where_to_go_on(client: AsgiV
     assert received(put(client, upload_id, 4000, SCAN[4000:])) == (409, len(SCAN))
 
 
-def test_lost_connection_keeps_what_has_come(client: AsgiVisitor, service: Service) -> None:
-    upload_id = begin(client).json()["id"]
-    told: list[dict[str, Any]] = []
-    parts = [
-        {"type": "http.request", "body": SCAN[:3000], "more_body": True},
-        {"type": "http.disconnect"},
-    ]
+def put_slowly(client: AsgiVisitor, upload_id: str, *, is_lost: bool) -> None:
+    """Send 3000 of 9000 bytes, and then go away, or nothing for ever."""
+    parts = [{"type": "http.request", "body": SCAN[:3000], "more_body": True}]
     headers = OURS | {"cookie": f"{COOKIE}={client.cookies[COOKIE]}", "content-length": "9000"}
     scope = {
         "type": "http",
@@ -112,12 +108,23 @@ def test_lost_connection_keeps_what_has_come(client: AsgiVisitor, service: Servi
     }
 
     async def receive() -> dict[str, Any]:
-        return parts.pop(0)
+        if not parts and not is_lost:
+            await asyncio.sleep(60)
+        return parts.pop() if parts else {"type": "http.disconnect"}
 
-    async def send(message: dict[str, Any]) -> None:
-        told.append(message)
+    async def send(_message: dict[str, Any]) -> None:
+        """Nobody listens."""
 
     asyncio.run(client.app(scope, receive, send))
+
+
+@pytest.mark.parametrize("end", ["lost", "slow"])
+def test_part_that_breaks_off_counts_as_far_as_it_came(
+    client: AsgiVisitor, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    monkeypatch.setattr("fl_monitor.scan_intake.PART_TIMEOUT_S", 0.1 if end == "slow" else 60)
+    upload_id = begin(client).json()["id"]
+    put_slowly(client, upload_id, is_lost=end == "lost")
     assert begin(client).json()["received"] == 3000
     assert received(put(client, upload_id, 3000, SCAN[3000:])) == (200, len(SCAN))
 

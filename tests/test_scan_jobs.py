@@ -102,7 +102,7 @@ def test_scan_is_deleted_while_its_search_writes(desk: ScanDesk, store: SqliteSt
     write = "pathlib.Path(sys.argv[5], str(no)).write_bytes(b'x')"
     start(f"import itertools, pathlib, sys\nfor no in itertools.count(): {write}")
     out = desk.folder.path_of(upload.upload_id) / "out"
-    wait_for(lambda: (out / "9").exists())
+    wait_for((out / "9").exists)
     desk.give_up(desk.find("anna", upload.upload_id))
     assert [path.name for path in desk.folder.root.iterdir() if path.is_dir()] == []
     assert row_of(store, upload).state is UploadState.CANCELLED

@@ -51,6 +51,7 @@ def test_view_tells_the_box(folder: Path) -> None:
         ("view/volume.json", "{}"),
         ("view/volume.json", '{"size_zyx_vox": [24], "spacing_zyx_mm": [1], "nodules": []}'),
         ("out/result.json", "{half"),
+        ("out/result.json", '{"probability": NaN}'),
     ],
 )
 def test_half_a_result_is_none(folder: Path, name: str, text: str) -> None:

@@ -27,8 +27,7 @@ function startScans(shell, words, locale) {
   let ticks = 0;
   let shownId = '';
   let told = { scans: [] };
-  opened.hidden = true;
-  shell.append(opened, sender.root, list.root);
+  shell.append(sender.root, list.root);
 
   async function look() {
     const reply = await askScans('GET').catch(() => null);
@@ -48,7 +47,7 @@ function startScans(shell, words, locale) {
     if (!reply?.ok) return look();
     const view = { ...(await reply.json()), id: scan.id, label: scan.label };
     shownId = scan.id;
-    opened.hidden = false;
+    if (!opened.isConnected) shell.prepend(opened);
     viewer.open(view);
     findings.show(view);
     list.show(told.scans, shownId);
@@ -56,7 +55,7 @@ function startScans(shell, words, locale) {
 
   function hide() {
     shownId = '';
-    opened.hidden = true;
+    opened.remove();
     viewer.close();
   }
 
