@@ -3,6 +3,8 @@
 import hashlib
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +16,11 @@ from fl_monitor.scan_desk import ScanDesk
 from fl_monitor.scan_folder import ScanFolder, Upload
 from fl_monitor.scan_limits import ScanLimits
 from fl_monitor.scan_plan import SentFile
+from fl_monitor.service import Service
 from fl_store.base import Store
 from fl_store.rows import CheckpointRow, Role, RunRow, RunState, UploadRow, UserRow
-from tests.attacked_monitor import password_hash
+from fl_store.sqlite import SqliteStore
+from tests.attacked_monitor import password_hash, run_service
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 SCAN = bytes(range(256)) * 40
@@ -47,6 +51,15 @@ def program(text: str) -> tuple[str, ...]:
 
 def make_desk(store: Store, root: Path, **limits: Any) -> ScanDesk:
     return ScanDesk(store, ScanFolder(root / "scans"), replace(ROOMY, **limits))
+
+
+@contextmanager
+def run_scan_service(store: SqliteStore) -> Iterator[Service]:
+    """Run a monitor whose scans have room and a model."""
+    with run_service(store) as running:
+        running.scans.limits = ROOMY
+        keep_model(store, running.home)
+        yield running
 
 
 def add_users(store: Store) -> None:

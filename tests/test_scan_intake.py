@@ -18,8 +18,8 @@ from fl_store.accounts import set_role
 from fl_store.rows import EventRow, Role, SessionRow, UploadRow, UploadState
 from fl_store.sqlite import SqliteStore
 from tests.asgi_visitor import AsgiVisitor
-from tests.attacked_monitor import HOSTILE, make_visitor, run_service, sign_in
-from tests.sent_scans import ROOMY, SCAN, keep_model
+from tests.attacked_monitor import HOSTILE, make_visitor, sign_in
+from tests.sent_scans import ROOMY, SCAN, run_scan_service
 
 OURS = {OWN_HEADER: "1"}
 FOREIGN = {"origin": "http://evil.example"}
@@ -27,9 +27,7 @@ FOREIGN = {"origin": "http://evil.example"}
 
 @pytest.fixture
 def service(store: SqliteStore) -> Iterator[Service]:
-    with run_service(store) as running:
-        running.scans.limits = ROOMY
-        keep_model(store, running.home)
+    with run_scan_service(store) as running:
         yield running
 
 

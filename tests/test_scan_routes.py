@@ -13,17 +13,15 @@ from fl_monitor.service import Service
 from fl_store.rows import Role, UploadState, utc_now
 from fl_store.sqlite import SqliteStore
 from tests.asgi_visitor import AsgiVisitor
-from tests.attacked_monitor import HOSTILE, make_visitor, run_service, sign_in
-from tests.sent_scans import ROOMY, SEARCH, keep_model, program, row_of, send
+from tests.attacked_monitor import HOSTILE, make_visitor, sign_in
+from tests.sent_scans import SEARCH, program, row_of, run_scan_service, send
 
 OWNER = Role.CLIENT
 
 
 @pytest.fixture
 def service(store: SqliteStore) -> Iterator[Service]:
-    with run_service(store) as running:
-        running.scans.limits = ROOMY
-        keep_model(store, running.home)
+    with run_scan_service(store) as running:
         yield running
 
 
