@@ -16,6 +16,7 @@ _TONES = {
     "site_failed": "bad",
     "site_late": "warn",
     "site_differs": "warn",
+    UPLOAD: "bad",
 }
 
 
