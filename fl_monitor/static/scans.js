@@ -105,7 +105,7 @@ function makeFindings(words, onChoose) {
   return {
     root,
     show(view) {
-      title.textContent = view.nodules.length ? words.nodules : words.no_nodules;
+      title.textContent = view.nodules.length ? words.nodules.replace('{number}', view.nodules.length) : words.no_nodules;
       list.replaceChildren(...view.nodules.map(line));
       files.replaceChildren(...view.files.map((name) => Object.assign(element('a', 'fl-link', name), { href: `/api/scans/${view.id}/files/${name}` })));
       warnings.replaceChildren(...view.warnings.map((text) => element('li', 'fl-warn', text)));
