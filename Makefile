@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 NODE_STAMPS := tests/supabase/node_modules/.package-lock.json tests/axe/node_modules/.package-lock.json
 LOCALE := fl_monitor/locale
 
-.PHONY: setup demo test test-fast soak check format messages screenshots
+.PHONY: setup demo test test-fast soak fuzz check format messages screenshots
 
 setup: $(STAMP)
 
@@ -31,6 +31,9 @@ test-fast: setup $(NODE_STAMPS)
 
 soak: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest -m soak
+
+fuzz: setup
+	$(BIN)/python -m pytest -m fuzz
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -33,7 +33,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
     """Write weights as a .safetensors file, whole or not at all, and give its sha256."""
     partial = path.with_suffix(".partial")
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
-    sha256 = _sha256(partial)
+    sha256 = sha256_of(partial)
     _give_name(partial, path)
     return sha256
 
@@ -89,7 +89,7 @@ def _read_weights(
     except SafetensorError as error:
         raise ValueError(f"{path.name} is no whole safetensors file ({error}).") from error
     _check_shapes(path, weights, expected, name=name)
-    if about.get("sha256", sha256 := _sha256(path)) != sha256:
+    if about.get("sha256", sha256 := sha256_of(path)) != sha256:
         raise ValueError(f"{path.name} is not the file that its JSON was written for: its sha256 differs.")
     return weights
 
@@ -105,7 +105,8 @@ def _check_shapes(path: Path, weights: dict[str, Tensor], expected: dict[str, Te
             )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Give the sha256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

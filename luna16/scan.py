@@ -5,7 +5,6 @@ A file's name is its series UID. Messages therefore name a scan by its folder an
 
 import math
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +16,9 @@ import SimpleITK as sitk  # noqa: N813
 from luna16.annotations import read_series_uids
 from luna16.geometry import Geometry
 from luna16.header import check_header
+from luna16.inflation import READ_BYTES, inflate
 
 Int16Array = npt.NDArray[np.int16]
-
-READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -235,14 +233,7 @@ def _check_compressed_size(file: ScanFile, path: Path, header: dict[str, str]) -
 
 
 def _inflate(file: ScanFile, path: Path, blocks: Iterator[bytes]) -> Iterator[bytes]:
-    inflater = zlib.decompressobj()
     try:
-        for block in blocks:
-            yield inflater.decompress(block, READ_BYTES)
-            while inflater.unconsumed_tail and not inflater.eof:
-                yield inflater.decompress(inflater.unconsumed_tail, READ_BYTES)
-            if inflater.eof:
-                return
-    except zlib.error as error:
-        raise ValueError(f"{file.place}: its {path.suffix} file is damaged and does not inflate.") from error
-    raise ValueError(f"{file.place}: its {path.suffix} file is cut short and does not inflate.")
+        yield from inflate(blocks)
+    except ValueError as error:
+        raise ValueError(f"{file.place}: its {path.suffix} file {error}") from error

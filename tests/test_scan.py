@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from luna16.geometry import AXIAL_DIRECTION, Geometry
+from luna16.inflation import READ_BYTES
 from luna16.phantom import write_image
 from luna16.phantom_scanner import SCANNERS
 from luna16.scan import (
-    READ_BYTES,
     Int16Array,
     ScanFile,
     find_scans,
