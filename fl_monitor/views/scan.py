@@ -54,7 +54,7 @@ def _words() -> Mapping[str, str]:
         "mediastinum": _("Mediastinum"),
         "bone": _("Bone"),
         "level": _("width {width}, level {level} HU"),
-        "nodules": _("{number} nodules, the most probable first"),
+        "nodules": _("Nodules: {number}, the most probable first"),
         "no_nodules": _("No nodule was found."),
         "nodule": _("Nodule {rank}"),
         "nodule_text": _("{diameter} mm, {percent} %"),
