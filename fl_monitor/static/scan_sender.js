@@ -1,4 +1,5 @@
-// Sends a scan in parts, each after the one before, and goes on where it was after a lost connection.
+// Sends a scan in parts, each after the one before, and goes on where it was after a lost connection. It goes on,
+// too, while somebody looks at another page: what is being sent is the window's, not the page's.
 
 const RETRY_MS = 2000;
 const OWN_HEADER = { 'x-fedluna': '1' };
@@ -20,7 +21,6 @@ function makeSender(words, onChange) {
   const root = element('section', 'fl-card fl-sender', element('h2', '', words.send),
     element('div', 'fl-choice', label, chooseFiles, chooseFolder),
     element('p', 'fl-note', `${words.kinds} ${words.drop}`), note, said);
-  let sending = null;
   said.setAttribute('role', 'status');
 
   function fileInput(options) {
@@ -40,23 +40,23 @@ function makeSender(words, onChange) {
   };
 
   async function send(chosen) {
-    if (sending || !chosen.length) return;
+    if (window.fedlunaSending || !chosen.length) return;
     const nameOf = (file) => file.webkitRelativePath || file.name;
     const ordered = chosen.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)).filter((file) => !/(^|\/)(\.|DICOMDIR$)/.test(nameOf(file)));
-    sending = { id: '', isOver: false };
+    const sending = (window.fedlunaSending = { id: '', isOver: false });
     allow();
     show('');
     try {
-      await sendParts(ordered, nameOf);
+      await sendParts(sending, ordered, nameOf);
     } catch (error) {
       if (!sending.isOver) show(error.message, 'fl-bad');
     }
-    sending = null;
+    window.fedlunaSending = null;
     allow();
     onChange();
   }
 
-  async function sendParts(ordered, nameOf) {
+  async function sendParts(sending, ordered, nameOf) {
     const list = ordered.map((file) => ({ name: nameOf(file), num_bytes: file.size, modified_ms: file.lastModified }));
     const begun = await ask('POST', '', { body: JSON.stringify({ files: list, model: model.value }) });
     const { id, received, part_bytes: partBytes } = await begun.json();
@@ -90,14 +90,14 @@ function makeSender(words, onChange) {
   }
 
   function allow() {
-    chooseFiles.disabled = chooseFolder.disabled = Boolean(sending) || !model.options.length;
+    chooseFiles.disabled = chooseFolder.disabled = Boolean(window.fedlunaSending) || !model.options.length;
   }
 
   return {
     root,
-    isSending: (id) => sending?.id === id,
+    isSending: (id) => window.fedlunaSending?.id === id,
     stop(id) {
-      if (sending?.id === id) sending.isOver = true;
+      if (window.fedlunaSending?.id === id) window.fedlunaSending.isOver = true;
     },
     show(told) {
       const chosen = model.value;

@@ -301,6 +301,26 @@ def test_lost_connection_and_reload_go_on_where_they_were(
     assert list(home.glob("scans/*/scan/*")) == []
 
 
+def test_scan_goes_on_its_way_while_another_page_is_looked_at(
+    url: str, visit: Visit, scan_files: list[Path]
+) -> None:
+    tab = open_scans(visit(url, viewport=DESK), "ben")
+    held: list[Any] = []
+    tab.route("**/api/scans/*?offset=4194304", lambda route: held.append(route))  # noqa: PLW0108 - not a method
+    send(tab, scan_files)
+    tab.locator(".fl-scan[data-state=uploading]").wait_for(timeout=SOON_MS)
+    tab.get_by_role("link", name="Runs").click()
+    tab.locator(".fl-board[data-page=runs]").wait_for(timeout=SOON_MS)
+    tab.get_by_role("link", name="Scan").click()
+    line = tab.locator(".fl-scan[data-state=uploading]")
+    line.wait_for(timeout=SOON_MS)
+    assert "Choose the same file again" not in line.inner_text()
+    held[0].continue_()
+    tab.locator(".fl-scan[data-state=waiting], .fl-scan[data-state=running]").wait_for(timeout=SOON_MS)
+    tab.get_by_role("button", name="Cancel").click()
+    tab.locator(".fl-scan[data-state=uploading]").wait_for(state="detached", timeout=SOON_MS)
+
+
 def test_folder_that_holds_no_scan_fails_with_its_sentence(url: str, visit: Visit, tmp_path: Path) -> None:
     for name in ("DICOMDIR", "IM1", "IM2"):
         (tmp_path / name).write_bytes(b"no image")
