@@ -12,6 +12,7 @@ import typer
 
 from luna16.card_cli import card
 from luna16.compare_cli import compare
+from luna16.detection.detect_all_cli import detect_all
 from luna16.detection.detect_cli import detect
 from luna16.evaluate_cli import evaluate_command
 from luna16.prepare_cli import prepare
@@ -39,6 +40,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 app.command()(compare)
 app.command()(card)
 app.command()(detect)
+app.command("detect-all")(detect_all)
 app.command("evaluate")(evaluate_command)
 app.command()(prepare)
 app.command()(shard)

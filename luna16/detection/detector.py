@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from luna16.checkpoint import Checkpoint
@@ -67,13 +66,14 @@ def detect_nodules(
     places, diameters_mm = [place for place, _ in found], [diameter_mm for _, diameter_mm in found]
     with stages.stage("classifying") as on_step:
         logits = score_places(upright, places, detector.checkpoint, device=device, on_step=on_step)
-    marks = _make_marks(places, diameters_mm, logits, detector)
-    return Detection(merge_marks(marks), len(blobs), lungs.warnings, stages.seconds)
+    marks = merge_marks(make_marks(places, diameters_mm, logits, detector))
+    return Detection(marks, len(blobs), lungs.warnings, stages.seconds)
 
 
-def _make_marks(
+def make_marks(
     places: Sequence[Vector3], diameters_mm: Sequence[float], logits: FloatArray, detector: Detector
-) -> list[Mark]:
+) -> tuple[Mark, ...]:
+    """Give the marks at places, with their probabilities."""
     probabilities = to_probabilities(detector.adjust(logits))
-    columns = places, diameters_mm, logits.tolist(), np.asarray(probabilities).tolist()
-    return [Mark(*row) for row in zip(*columns, strict=True)]
+    columns = places, diameters_mm, logits.tolist(), probabilities.tolist()
+    return tuple(Mark(*row) for row in zip(*columns, strict=True))

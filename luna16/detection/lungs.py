@@ -16,6 +16,7 @@ LUNG_BELOW_HU = -400
 GAS_BELOW_HU = -955
 SMALLEST_SHARE = 0.1
 CLOSING_MM = 14.0
+PLEURA_MM = 2.0
 MM3_PER_LITRE = 1e6
 SMALLEST_LITRES = 0.3
 USUAL_LITRES = (1.0, 10.0)
@@ -40,7 +41,7 @@ def find_lungs(scan: Scan) -> Lungs:
     """Find the lungs of an upright scan that has voxels of about 1 mm each way.
 
     Aerated lung is air that the body encloses in its axial slice, but for what is as empty as gas in bowel
-    or trachea. Closing it by a ball takes in vessels, and nodules in the lung and on the pleura.
+    or trachea. Closing it by a ball takes in vessels and nodules, with a layer of the pleura for those on it.
 
     Raises ValueError if there are none.
     """
@@ -52,7 +53,10 @@ def find_lungs(scan: Scan) -> Lungs:
     if litres < SMALLEST_LITRES:
         raise ValueError("No lungs were found in the scan: hand over a CT of the whole chest.")
     return Lungs(
-        mask=_enlarge(close_by_ball(aerated, CLOSING_MM / spacing_mm), scan.voxels_hu.shape),
+        mask=_enlarge(
+            close_by_ball(aerated, CLOSING_MM / spacing_mm, keep_vox=PLEURA_MM / spacing_mm),
+            scan.voxels_hu.shape,
+        ),
         background_hu=float(np.median(voxels_hu[aerated])),
         litres=litres,
         warnings=tuple(_find_oddities(aerated, spacing_mm, litres)),
@@ -69,11 +73,11 @@ def find_aerated(voxels_hu: Int16Array) -> BoolArray:
     return np.isin(labels, [label for label in large if np.median(voxels_hu[labels == label]) > GAS_BELOW_HU])
 
 
-def close_by_ball(mask: BoolArray, radius_vox: float) -> BoolArray:
-    """Close a mask by a ball, and fill its holes."""
+def close_by_ball(mask: BoolArray, radius_vox: float, *, keep_vox: float = 0.0) -> BoolArray:
+    """Close a mask by a ball but for a layer of ``keep_vox`` that is kept around it, and fill its holes."""
     margin = int(np.ceil(radius_vox)) + 1
     dilated = _distances_vox(np.pad(mask, margin)) <= radius_vox
-    closed = _distances_vox(~dilated) > radius_vox
+    closed = _distances_vox(~dilated) > radius_vox - keep_vox
     return _fill_holes(closed[(slice(margin, -margin),) * 3] | mask)
 
 
