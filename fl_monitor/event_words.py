@@ -5,6 +5,7 @@ from fl_monitor.language import gettext as _
 DOWNLOAD = "download"
 ADMIN = "admin"
 ACCOUNT = "account"
+UPLOAD = "upload"
 
 _TONES = {
     "site_joined": "good",
@@ -18,6 +19,7 @@ _TONES = {
     "not_calibrated": "warn",
     "site_late": "warn",
     "site_differs": "warn",
+    UPLOAD: "bad",
 }
 
 
@@ -53,7 +55,7 @@ def kinds() -> dict[str, str]:
         "not_calibrated": _("Not calibrated"),
         "site_late": _("No answer"),
         DOWNLOAD: _("Download"),
-        "upload": _("Upload"),
+        UPLOAD: _("Upload"),
         ADMIN: _("Administration"),
         ACCOUNT: _("Account"),
     }
