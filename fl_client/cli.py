@@ -1,4 +1,4 @@
-"""``fl-client``: one hospital takes part, until Ctrl-C."""
+"""``fl-client``: one hospital takes part, until Ctrl-C; ``fl-client check`` looks whether it could."""
 
 import os
 import signal
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from fl_client.check_cli import check
 from fl_core.config import (
     DEFAULT_SERVER,
     SiteConfig,
@@ -21,11 +22,13 @@ from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 
 app = typer.Typer(add_completion=False)
+app.command("check")(check)
 
 
-@app.command()
+@app.callback(invoke_without_command=True)
 def client(
-    site: Annotated[str, typer.Option(help="Name of this hospital, such as 'north'.")],
+    context: typer.Context,
+    site: Annotated[str | None, typer.Option(help="Name of this hospital, such as 'north'.")] = None,
     server: Annotated[
         str | None, typer.Option(help=f"The coordinator's HOST:PORT. (default: {DEFAULT_SERVER})")
     ] = None,
@@ -43,6 +46,8 @@ def client(
     version: VersionOption = False,
 ) -> None:
     """Take part in the federation with the scans of this hospital, which never leave it."""
+    if context.invoked_subcommand:
+        return
     options = {
         "site": site,
         "server": server,
@@ -63,6 +68,8 @@ def client(
 
 def read_site_config(path: Path | None, options: dict[str, Any]) -> SiteConfig:
     """Combine the site's file with the command line, which wins; ConfigError if it does not hold up."""
+    if "site" not in options:
+        raise ConfigError("No site. Give --site NAME, such as --site north.")
     site = check_site_name(options["site"])
     default_path = Path("configs/sites") / f"{site}.toml"
     path = path or (default_path if default_path.is_file() else None)

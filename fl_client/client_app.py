@@ -36,8 +36,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:
         began_at_s = time.time()
-        config = messages.unpack_settings(message.content).data
-        shard, card = site.prepare(config), site.tell_card(config)
+        settings = messages.unpack_settings(message.content)
+        site.agree(settings)
+        shard, card = site.prepare(settings.data), site.tell_card(settings.data)
         reply = messages.PrepareReply(
             num_train_scans=shard.train.num_scans,
             num_validation_scans=shard.validation.num_scans,
@@ -51,8 +52,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     def train(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        weights, task = messages.unpack_weights(content), messages.unpack_task_id(content)
-        new_weights, result = site.train(weights, messages.unpack_settings(content), task.round_no)
+        settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+        site.agree_to_round(settings, messages.unpack_num_sites(content))
+        new_weights, result = site.train(messages.unpack_weights(content), settings, task.round_no)
         reply = messages.TrainReply(
             task=task,
             weights=new_weights,
@@ -67,8 +69,9 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
     def evaluate(message: Message, _context: Context) -> Message:
         began_at_s, started_s = time.time(), time.perf_counter()
         content = message.content
-        weights, task = messages.unpack_weights(content), messages.unpack_task_id(content)
-        settings = messages.unpack_settings(content)
+        settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+        site.agree(settings)
+        weights = messages.unpack_weights(content)
         scans = site.evaluate(weights, settings, task.round_no)
         wants_detection = messages.wants_detection(content)
         reply = messages.EvaluateReply(

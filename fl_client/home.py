@@ -1,15 +1,20 @@
 """A site's own folder on its machine: one process at a time, and a word that tells it from its namesakes."""
 
 import fcntl
+import json
 import logging
 import os
 import secrets
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
-from fl_core.errors import UsageError
+from fl_core.errors import TaskDeclinedError, UsageError
 from luna16.config import DataConfig
 
 logger = logging.getLogger(__name__)
+
+ROUNDS_FILE = "rounds.json"
 
 
 class SiteHome:
@@ -48,6 +53,23 @@ class SiteHome:
             partial.write_text(secrets.token_hex(16))
             partial.replace(path)
         return path.read_text()
+
+    def rounds_begun_at(self) -> list[datetime]:
+        """Return when the site began the rounds of the last day; TaskDeclinedError if that cannot be told."""
+        path = self.folder / ROUNDS_FILE
+        try:
+            return [datetime.fromisoformat(time).astimezone(UTC) for time in json.loads(path.read_text())]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError) as error:
+            logger.error("%s is damaged. Remove it to count rounds anew.", path)  # noqa: TRY400 - one line
+            raise TaskDeclinedError("The site cannot tell how many rounds it did today.") from error
+
+    def keep_rounds_begun_at(self, times: Sequence[datetime]) -> None:
+        """Remember when the site began the rounds of the last day, over a restart."""
+        partial = self.folder / f"{ROUNDS_FILE}.partial"
+        partial.write_text(json.dumps([time.isoformat() for time in times]))
+        partial.replace(self.folder / ROUNDS_FILE)
 
     def last_data_config(self) -> DataConfig:
         """Return how patches were cut for the latest run, or the default if that is not known."""

@@ -15,7 +15,7 @@ from fl_client.site import Site
 from fl_client.supernode import SuperNode
 from fl_client.worker import Worker
 from fl_core.config import SiteConfig
-from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError
+from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError, TaskDeclinedError
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,9 @@ class EndOfSession:
 
     def explain(self, error: Exception) -> str:
         """Say in words without paths or patients why a task failed; bad data ends the session."""
+        if isinstance(error, TaskDeclinedError):
+            logger.warning("A task of the coordinator was declined. %s", error)
+            return str(error)
         if isinstance(error, SiteDataError):
             self.error = error
             return "The site's data cannot be used; its own terminal says why."

@@ -1,9 +1,11 @@
 """One hospital at work: its shard, model and device, kept warm from round to round."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import torch
 
+from fl_client.consent import check_num_sites, check_task, count_round
 from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
 from fl_core.config import SiteConfig, TaskSettings
@@ -12,7 +14,7 @@ from fl_core.messages import Weights
 from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, ModelConfig
 from luna16.counts import score
-from luna16.data_card import DataCard
+from luna16.data_card import DataCard, make_data_card
 from luna16.dataset import Shard, load_shard
 from luna16.detection.counts import DetectionCounts
 from luna16.detection.detector import Detector
@@ -48,12 +50,29 @@ class Site:
         self._prepared: Prepared | None = None
         self._built: tuple[ModelConfig, torch.nn.Module] | None = None
 
+    def agree(self, settings: TaskSettings) -> None:
+        """Raise TaskDeclinedError if a task goes beyond the site's consent."""
+        check_task(self.config.consent, settings)
+
+    def agree_to_round(self, settings: TaskSettings, num_sites: int | None) -> None:
+        """Count a round that the site agrees to train; TaskDeclinedError if it goes beyond its consent."""
+        self.agree(settings)
+        check_num_sites(self.config.consent, num_sites)
+        begun_at = count_round(self.config.consent, self._home.rounds_begun_at(), datetime.now(UTC))
+        self._home.keep_rounds_begun_at(begun_at)
+
     def prepare(self, config: DataConfig) -> Shard:
         """Return the shard, its patches cut as ``config`` says; the work is done once."""
         return self._prepare(config).shard
 
     def tell_card(self, config: DataConfig) -> DataCard:
-        """Return the shard's data card and say here that the coordinator is told it."""
+        """Return the shard's data card and say here that the coordinator is told it.
+
+        Without the site's consent it is one that tells nothing, as that of too few scans.
+        """
+        if not self.config.consent.share_data_card:
+            self._display.say("keeps its data card to itself")
+            return make_data_card([])
         card = self._prepare(config).card
         self._display.say(f"tells the coordinator its data card: {_show_card(card)}; `luna16 card` shows it")
         return card

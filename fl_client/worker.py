@@ -24,6 +24,8 @@ from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+from fl_core.errors import TaskDeclinedError
+from fl_core.messages import DECLINED
 from fl_core.prompt_flower import wait_shortly_for_weights
 
 logger = logging.getLogger(__name__)
@@ -82,8 +84,9 @@ class Worker:
         try:
             return self._app(message=message, context=context)
         except Exception as error:  # noqa: BLE001 - the edge of a task: the coordinator must get an answer
-            reason = self._explain_failure(error)
-            return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
+            is_declined = isinstance(error, TaskDeclinedError)
+            code = DECLINED if is_declined else ErrorCode.CLIENT_APP_RAISED_EXCEPTION
+            return Message(Error(code, self._explain_failure(error)), reply_to=message)
 
 
 def _connect(runtime_address: str, token: str | None = None) -> RuntimeHttpClient:

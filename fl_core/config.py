@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from fl_core.errors import ConfigError
 from luna16.config import (
     LearningConfig,
+    NetworkName,
     PositiveInt,
     Settings,
     SettingsT,
@@ -126,14 +127,29 @@ class RunConfig(TaskSettings):
         return TaskSettings(**parts | {"training": self.training.spread_over(self.federation.rounds)})
 
 
+class ConsentConfig(Settings):
+    """What a site agrees to; a task beyond it is declined before anything is computed.
+
+    Without a limit the coordinator decides. ``min_sites`` is of one round, ``max_rounds_per_day`` of any 24
+    hours.
+    """
+
+    models: Annotated[tuple[NetworkName, ...], Field(min_length=1)] | None = None
+    max_local_epochs: PositiveInt | None = None
+    min_sites: PositiveInt = 1
+    max_rounds_per_day: PositiveInt | None = None
+    share_data_card: bool = True
+
+
 class SiteConfig(Settings):
-    """One hospital: its name, the coordinator's address, and where its scans lie."""
+    """One hospital: its name, the coordinator's address, where its scans lie, and what it agrees to."""
 
     site: SiteName
     data_root: Path
     server: ServerAddress = DEFAULT_SERVER
     subsets: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    consent: ConsentConfig = ConsentConfig()
 
 
 def load_settings(path: Path, model: type[SettingsT]) -> SettingsT:

@@ -8,6 +8,7 @@ FedLunaError                 1  the run failed
 │   ├── AddressInUseError       a port that another process holds
 │   └── SiteRefusedError        the coordinator refused this site
 ├── MessageError             1  a message between coordinator and site lacks a part
+│   └── TaskDeclinedError       a site did not agree to the task that it was sent
 ├── StoreError               1  the metrics store cannot be read or written
 │   ├── StoreUnavailableError   not at present: the same may work later
 │   ├── StoreTooNewError     2  a newer FedLuna wrote it; a UsageError too
@@ -51,6 +52,10 @@ class SiteRefusedError(UsageError):
 
 class MessageError(FedLunaError):
     """A message between coordinator and site lacks a part, or a part is not what it should be."""
+
+
+class TaskDeclinedError(MessageError):
+    """A task goes beyond what the site agrees to; the coordinator is told this very text."""
 
 
 class StoreError(FedLunaError):

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from fl_core.config import TaskSettings, parse_settings
-from fl_core.errors import MessageError
+from fl_core.errors import MessageError, TaskDeclinedError
 from fl_core.numbers import (
     Number,
     list_counts,
@@ -49,6 +49,10 @@ WITH_INTERVALS = "with-intervals"
 WITH_DETECTION = "with-detection"
 DETECTION = "detection"
 REPLICATES = "replicates"
+NUM_SITES = "num-sites"
+
+DECLINED = 1000
+"""Flower's code of an answer that is an error, if the site did not agree to the task; its own are below."""
 
 MAX_REASON_LENGTH = 300
 
@@ -173,6 +177,17 @@ def wants_detection(content: RecordDict) -> bool:
     return _find(content.config_records, CONFIG, WITH_DETECTION) is True
 
 
+def tell_num_sites(config: ConfigRecord, num_sites: int) -> None:
+    """Let the sites know how many of them are sent this round."""
+    config[NUM_SITES] = num_sites
+
+
+def unpack_num_sites(content: RecordDict) -> int | None:
+    """Return how many sites are sent this round; None if the coordinator does not tell."""
+    num_sites = _find(content.config_records, CONFIG, NUM_SITES)
+    return num_sites if isinstance(num_sites, int) else None
+
+
 def unpack_task_id(content: RecordDict) -> TaskId:
     """Return which round of which run a message belongs to; MessageError if it does not say."""
     round_no = _find(content.config_records, CONFIG, ROUND)
@@ -182,9 +197,13 @@ def unpack_task_id(content: RecordDict) -> TaskId:
 
 
 def content_of(reply: Message) -> RecordDict:
-    """Return what a site answered; MessageError with its reason, made one line, if its task failed."""
+    """Return what a site answered; MessageError with its reason, made one line, if its task failed.
+
+    It is a TaskDeclinedError if the site did not agree to the task.
+    """
     if reply.has_error():
-        raise MessageError(_make_one_line(reply.error.reason or "The site gave no reason."))
+        kind = TaskDeclinedError if reply.error.code == DECLINED else MessageError
+        raise kind(_make_one_line(reply.error.reason or "The site gave no reason."))
     return reply.content
 
 

@@ -18,6 +18,7 @@ _TONES = {
     "round_repeated": "warn",
     "not_calibrated": "warn",
     "site_late": "warn",
+    "site_declined": "warn",
     "site_differs": "warn",
     UPLOAD: "bad",
 }
@@ -54,6 +55,7 @@ def kinds() -> dict[str, str]:
         "round_repeated": _("Round held again"),
         "not_calibrated": _("Not calibrated"),
         "site_late": _("No answer"),
+        "site_declined": _("Site declined"),
         DOWNLOAD: _("Download"),
         UPLOAD: _("Upload"),
         ADMIN: _("Administration"),

@@ -3,8 +3,6 @@
 import os
 import signal
 from contextlib import closing
-from dataclasses import asdict
-from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -13,12 +11,13 @@ from rich.console import Console
 
 from fl_core.config import RunConfig, home_folder, load_settings, parse_settings
 from fl_core.errors import ConfigError
+from fl_core.findings import draw_findings, findings_to_json, has_fault
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_server import store_cli
+from fl_server.audit_cli import audit
 from fl_server.comparisons_cli import comparisons
 from fl_server.export_cli import export_model
-from fl_server.findings import Level
 from fl_server.home_lock import hold_home
 from fl_server.runs_cli import runs
 from fl_server.sites_cli import sites
@@ -39,6 +38,7 @@ app.add_typer(store_cli.app, name="store")
 app.add_typer(runs, name="runs")
 app.add_typer(sites, name="sites")
 app.add_typer(comparisons, name="comparisons")
+app.add_typer(audit, name="audit")
 app.command("export")(export_model)
 
 
@@ -90,14 +90,14 @@ def doctor(
     json: Annotated[bool, typer.Option(help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at everything a run needs, and say what to do; exit code 1 if there is a fault."""
-    from fl_server.doctor import draw_findings, examine
+    from fl_server.doctor import examine
 
     findings = list(examine(config, home_folder()))
     if json:
-        typer.echo(dumps([asdict(finding) for finding in findings], indent=2))
+        typer.echo(findings_to_json(findings))
     else:
         Console().print(draw_findings(findings))
-    if any(finding.level is Level.FAULT for finding in findings):
+    if has_fault(findings):
         raise typer.Exit(1)
 
 

@@ -1,21 +1,16 @@
 """Looks at everything that a coordinator needs, and says of each thing how it is and what to do."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
-from rich.text import Text
-
+from fl_core.disk import look_at_disk
 from fl_core.errors import StoreError
+from fl_core.findings import Finding, Level
 from fl_server import machine_checks, store_checks
-from fl_server.findings import Finding, Level
 from fl_store.connect import open_local_store
 from fl_store.outbox import Outbox
 from fl_store.sqlite import FILE_NAME
-
-STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}
 
 
 def examine(config_path: Path | None, home: Path) -> Iterator[Finding]:
@@ -24,7 +19,7 @@ def examine(config_path: Path | None, home: Path) -> Iterator[Finding]:
     yield finding
     yield from machine_checks.look_at_secrets(Path(".env"))
     yield from machine_checks.look_at_ports(config, home)
-    yield machine_checks.look_at_disk(home)
+    yield look_at_disk(home, needed_gb=1.0, wished_gb=5.0)
     yield machine_checks.look_at_certificates()
     yield from _examine_stores(home)
 
@@ -44,14 +39,3 @@ def _examine_stores(home: Path) -> Iterator[Finding]:
         yield from store_checks.look_at_store(store)
         yield from store_checks.look_at_supabase()
         yield from store_checks.look_at_outbox(Outbox(store))
-
-
-def draw_findings(findings: Sequence[Finding]) -> Table:
-    """Return the findings as a table, with what to do below what was found."""
-    table = Table("looked at", "is", "found", box=box.SIMPLE_HEAD)
-    for finding in findings:
-        text = Text(finding.text)
-        if finding.advice:
-            text.append(f"\n{finding.advice}", style="bold")
-        table.add_row(finding.subject, Text(finding.level, style=STYLES[finding.level]), text)
-    return table

@@ -1,19 +1,14 @@
-"""What the doctor looks at on the coordinator's machine: settings, secrets, ports, disk and certificates."""
+"""What the doctor looks at on the coordinator's machine: settings, secrets, ports and certificates."""
 
-import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from fl_core.config import RunConfig, load_settings
 from fl_core.errors import AddressInUseError, ConfigError
+from fl_core.findings import Finding, Level
 from fl_core.processes import check_port_is_free
-from fl_server.findings import Finding, Level
 from fl_server.home_lock import is_home_held
-
-FREE_GB_NEEDED = 1.0
-FREE_GB_WISHED = 5.0
 
 
 def read_configuration(path: Path | None) -> tuple[RunConfig, Finding]:
@@ -58,25 +53,6 @@ def look_at_ports(config: RunConfig, home: Path) -> Iterator[Finding]:
             )
         else:
             yield Finding("ports", Level.OK, f"{server.host}:{port} ({setting}) is free.")
-
-
-def look_at_disk(home: Path) -> Finding:
-    """Look at whether there is room, and whether it can be written to."""
-    folder = next(path for path in (home, *home.parents) if path.is_dir())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        text = f"{folder} cannot be written to: {error.strerror}."
-        return Finding(
-            "disk", Level.FAULT, text, "Give the coordinator's user the right, or set FEDLUNA_HOME."
-        )
-    free_gb = shutil.disk_usage(folder).free / 1e9
-    level = Level.OK if free_gb >= FREE_GB_WISHED else Level.WARNING
-    if free_gb < FREE_GB_NEEDED:
-        level = Level.FAULT
-    advice = "" if level is Level.OK else "Make room, or set FEDLUNA_HOME to a larger disk."
-    return Finding("disk", level, f"{free_gb:.1f} GB are free in {folder}.", advice)
 
 
 def look_at_certificates() -> Finding:

@@ -192,6 +192,12 @@ class Recorder:
         text = f"Site '{site}' failed in round {self._round.round_no}: {reason}"
         self.keep_event("site_failed", text, site)
 
+    def keep_declined(self, site: str, reason: str) -> None:
+        """Write that a site did not agree to its part of the round, and why."""
+        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
+        text = f"Site '{site}' declined its part of round {self._round.round_no}: {reason}"
+        self.keep_event("site_declined", text, site)
+
     def shut_out(self, site: str, reason: str) -> None:
         """Write that a site takes no part from the next round on, until a coordinator lets it back."""
         row = SiteAccessRow(site, is_allowed=False, changed_by=SCREENING, changed_at=utc_now(), reason=reason)

@@ -13,7 +13,7 @@ from flwr.app import Message, RecordDict
 
 from fl_core import messages
 from fl_core.config import TaskSettings, check_site_name
-from fl_core.errors import ConfigError, MessageError, RunFailedError
+from fl_core.errors import ConfigError, MessageError, RunFailedError, TaskDeclinedError
 from fl_core.messages import JoinReply, PrepareReply
 from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
@@ -162,6 +162,9 @@ class RollCall:
                 self._admit(node_id, messages.unpack_join_reply(content))
             else:
                 self._make_ready(node_id, asked_at, messages.unpack_prepare_reply(content))
+        except TaskDeclinedError as error:
+            text = f"Site '{site or 'unknown'}' declined to prepare for this run: {error}"
+            self._recorder.keep_event("site_declined", text, site)
         except MessageError as error:
             self._recorder.keep_event("site_failed", f"Site '{site or 'unknown'}' cannot join: {error}", site)
 

@@ -1,14 +1,15 @@
 """What the doctor looks at where rows are kept: the local store, Supabase, and the outbox between them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from fl_core.errors import ConfigError, StoreError
-from fl_server.findings import Finding, Level, count_rows
+from fl_core.findings import Finding, Level, count_rows
+from fl_store.audit import find_faults
 from fl_store.connect import open_supabase
 from fl_store.outbox import Backlog, Outbox
-from fl_store.rows import RunRow, UserRow, utc_now
+from fl_store.rows import AuditRow, RunRow, UserRow, utc_now
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import APPLY, MAX_CLOCK_ERROR_S, Health, SupabaseStore, describe_clock
@@ -21,6 +22,7 @@ def look_at_store(store: SqliteStore) -> Iterator[Finding]:
     try:
         store.check()
         num_runs, num_users = len(store.get(RunRow)), len(store.get(UserRow))
+        entries = store.get(AuditRow)
     except StoreError as error:
         yield unusable_store(error)
         return
@@ -28,6 +30,17 @@ def look_at_store(store: SqliteStore) -> Iterator[Finding]:
     if not num_users:
         advice = "fl-server users add NAME --role server"
         yield Finding("users", Level.WARNING, "Nobody can log in to the monitor.", advice)
+    yield look_at_audit(entries)
+
+
+def look_at_audit(entries: Sequence[AuditRow]) -> Finding:
+    """Look at whether the audit log on this machine is as it was written."""
+    subject, fault = "audit log", next(find_faults(entries), None)
+    if fault:
+        return Finding(
+            subject, Level.FAULT, fault, "Find out who did that; all faults: fl-server audit verify"
+        )
+    return Finding(subject, Level.OK, f"{len(entries)} entries, each as it was written.")
 
 
 def unusable_store(error: StoreError) -> Finding:

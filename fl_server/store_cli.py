@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from fl_core.config import home_folder
 from fl_core.errors import ConfigError, StoreError
-from fl_server.findings import count_rows
+from fl_core.findings import count_rows
 from fl_store.carrier import Carrier
 from fl_store.connect import open_existing_store, open_supabase
 

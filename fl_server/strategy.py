@@ -12,7 +12,7 @@ from flwr.serverapp.strategy import FedAvg
 
 from fl_core import messages
 from fl_core.config import RunConfig
-from fl_core.errors import MessageError, RunFailedError
+from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
 from fl_core.messages import EvaluateReply, TrainReply
 from fl_server.drift import Drift, change_between, measure_drift
 from fl_server.grid import PromptGrid
@@ -60,6 +60,7 @@ class NoduleFedAvg(FedAvg):
         """Send the model to every site that is ready, once there are enough."""
         self._roll_call.wait_for(self._config.min_sites, self._config.wait_for_sites_s)
         self._arrays, self._task = arrays, config
+        messages.tell_num_sites(config, len(list(grid.get_node_ids())))
         tasks = list(super().configure_train(server_round, _pack(arrays), config, grid))
         self._silent = {self._site_of(task) for task in tasks}
         self._updates, self._evaluations = {}, {}
@@ -128,7 +129,7 @@ class NoduleFedAvg(FedAvg):
         try:
             content = messages.content_of(message)
         except MessageError as error:
-            self._recorder.keep_failure(site, str(error))
+            self._note_failure(site, error)
             return
         try:
             reply = messages.unpack_train_reply(content)
@@ -189,10 +190,15 @@ class NoduleFedAvg(FedAvg):
         try:
             reply = messages.unpack_evaluate_reply(messages.content_of(message))
         except MessageError as error:
-            self._recorder.keep_failure(site, str(error))
+            self._note_failure(site, error)
             return
         self._evaluations[site] = reply
         self._recorder.keep_evaluated(site, reply, messages.count_bytes(message.content))
+
+    def _note_failure(self, site: str, error: MessageError) -> None:
+        is_declined = isinstance(error, TaskDeclinedError)
+        keep = self._recorder.keep_declined if is_declined else self._recorder.keep_failure
+        keep(site, str(error))
 
     def _answering_site(self, node_id: int) -> str:
         site = self._roll_call.site_of(node_id)

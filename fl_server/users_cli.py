@@ -15,10 +15,11 @@ from rich.table import Column, Table
 
 from fl_core.config import home_folder
 from fl_core.errors import AccountError
+from fl_server.people import name_terminal_user
 from fl_store import accounts
 from fl_store.base import Store
 from fl_store.connect import open_store
-from fl_store.rows import Role, SiteRow, UserRow
+from fl_store.rows import EventRow, Role, SiteRow, UserRow
 
 users = typer.Typer(help="Who may log in to the monitor.", no_args_is_help=True)
 
@@ -40,7 +41,7 @@ def add_user(
     with _open_store() as store:
         accounts.check_new_user(store, name, role=role, site=site)
         password = _read_password(is_piped=password_stdin)
-        _show(accounts.add_user(store, name, password, role=role, site=site))
+        _tell_user(store, accounts.add_user(store, name, password, role=role, site=site))
         _warn_of_unknown_site(store, site)
 
 
@@ -63,7 +64,7 @@ def list_users(
 def disable_user(name: KnownUser) -> None:
     """Shut a user out, at once."""
     with _open_store() as store:
-        _show(accounts.set_disabled(store, name, is_disabled=True))
+        _tell_user(store, accounts.set_disabled(store, name, is_disabled=True))
         _warn_without_server(store)
 
 
@@ -71,7 +72,7 @@ def disable_user(name: KnownUser) -> None:
 def enable_user(name: KnownUser) -> None:
     """Let a disabled user in again, with the password of before."""
     with _open_store() as store:
-        _show(accounts.set_disabled(store, name, is_disabled=False))
+        _tell_user(store, accounts.set_disabled(store, name, is_disabled=False))
 
 
 @users.command("role")
@@ -82,7 +83,7 @@ def change_role(
 ) -> None:
     """Give a user another role, or a client another site."""
     with _open_store() as store:
-        _show(accounts.set_role(store, name, role, site))
+        _tell_user(store, accounts.set_role(store, name, role, site))
         _warn_of_unknown_site(store, site)
         _warn_without_server(store)
 
@@ -93,7 +94,7 @@ def change_password(name: KnownUser, password_stdin: PasswordStdinOption = False
     with _open_store() as store:
         accounts.get_user(store, name)
         accounts.set_password(store, name, _read_password(is_piped=password_stdin))
-    typer.echo(f"User '{name}' has a new password.")
+        _tell(store, f"User '{name}' has a new password.")
 
 
 def _open_store() -> closing[Store]:
@@ -129,10 +130,16 @@ def _read_line() -> str:
     return password
 
 
-def _show(user: UserRow) -> None:
+def _tell_user(store: Store, user: UserRow) -> None:
     role = f"{user.role} of {user.site}" if user.site else user.role
     may = "may not log in" if user.is_disabled else "may log in"
-    typer.echo(f"User '{user.name}' ({role}) {may}.")
+    _tell(store, f"User '{user.name}' ({role}) {may}.")
+
+
+def _tell(store: Store, text: str) -> None:
+    """Say what was done, and write it down with who did it."""
+    store.put([EventRow("admin", text, user=name_terminal_user())])
+    typer.echo(text)
 
 
 def _warn_of_unknown_site(store: Store, site: str | None) -> None:

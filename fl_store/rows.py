@@ -415,6 +415,23 @@ class EventRow:
     event_id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
+@dataclass(frozen=True)
+class AuditRow:
+    """One entry of the audit log: a row as it was when it was written, chained to the entry before.
+
+    ``document`` is that row as canonical JSON, and ``hash`` the sha256 over all else here; see ``audit``.
+    ``chain`` names the store whose log it is: a monitor on another machine has one of its own.
+    """
+
+    chain: str
+    entry_no: int
+    table_name: str
+    document: str = field(repr=False)
+    recorded_at: datetime
+    previous_hash: str
+    hash: str
+
+
 Row = (
     SiteRow
     | SiteAccessRow
@@ -434,4 +451,5 @@ Row = (
     | PresenceRow
     | UploadRow
     | EventRow
+    | AuditRow
 )

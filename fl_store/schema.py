@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from fl_store import rows
 from fl_store.columns import Document, Number, Text, UtcTime, Words
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 metadata = sa.MetaData()
 
@@ -229,11 +229,26 @@ TABLES: dict[type[Any], sa.Table] = {
         sa.Index("events_by_time", "occurred_at"),
         sa.Index("events_of_run_by_time", "run_id", "occurred_at"),
     ),
+    rows.AuditRow: sa.Table(
+        "audit",
+        metadata,
+        _key("chain", Text),
+        _key("entry_no", sa.Integer),
+        _must("table_name", Text),
+        _must("document", Text),
+        _must("recorded_at", UtcTime),
+        _must("previous_hash", Text),
+        _must("hash", Text),
+        sa.Index("audit_by_number", "entry_no"),
+    ),
 }
 """The table of each kind of row. A store that is filled in this order never shows an end before what it
 ends: the numbers of a round are there before the row that says it is over."""
 
 ROW_TYPES = {table.name: row_type for row_type, table in TABLES.items()}
+
+NEVER_CHANGED = frozenset({rows.AuditRow, rows.EventRow, rows.RunRequestRow})
+"""A row of these stays as it was first written, whoever writes another one under its key."""
 
 ORDERED_BY: dict[type[Any], str] = {
     rows.SiteRow: "joined_at",
@@ -254,6 +269,7 @@ ORDERED_BY: dict[type[Any], str] = {
     rows.PresenceRow: "last_seen_at",
     rows.UploadRow: "started_at",
     rows.EventRow: "occurred_at",
+    rows.AuditRow: "entry_no",
 }
 """The column by which rows of a kind are in order, oldest first."""
 

@@ -1,7 +1,8 @@
 """The embedded store: SQLite in WAL mode, every commit on disk before ``put`` returns.
 
 With each row goes an entry in the outbox, in the same transaction, so that Supabase can be given what it
-does not have, whenever it is there. See ``outbox``.
+does not have, whenever it is there. See ``outbox``. With a row that tells who did what goes an entry in the
+audit log, in that transaction too. See ``audit``.
 """
 
 import contextlib
@@ -18,12 +19,13 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from fl_core.errors import RowRefusedError, StoreError, StoreTooNewError, StoreUnavailableError
 from fl_core.locks import hold_lock
+from fl_store import audit
+from fl_store.audit import AUDITED
 from fl_store.base import RowT
 from fl_store.rows import (
-    EventRow,
+    AuditRow,
     PresenceRow,
     Row,
-    RunRequestRow,
     SessionRow,
     SiteAccessRow,
     SiteRow,
@@ -31,7 +33,7 @@ from fl_store.rows import (
     UserRow,
     utc_now,
 )
-from fl_store.schema import ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
+from fl_store.schema import NEVER_CHANGED, ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
 from fl_store.wire import to_plain
 
 FILE_NAME = "fedluna.db"
@@ -53,12 +55,11 @@ class SqliteStore:
                 self._create_schema()
 
     def put(self, rows: Sequence[Row]) -> None:
-        """Keep all rows or none, in one transaction, and note that Supabase lacks them."""
+        """Keep all rows or none, in one transaction; note that Supabase lacks them, and audit them."""
         with self.begin() as connection:
             for row_type, group in groupby(rows, type):
-                same = list(group)
-                connection.execute(_upsert(row_type), [asdict(row) for row in same])
-                connection.execute(_QUEUE, [_entry_of(row) for row in same])
+                keep = _keep_audited if row_type in AUDITED else _keep
+                keep(connection, list(group))
 
     def put_copies(self, rows: Sequence[Row]) -> None:
         """Keep rows that come from Supabase, but not over one that is still to be carried there."""
@@ -115,7 +116,9 @@ class SqliteStore:
             _add_missing_columns(connection)
         if found:
             for row_type in TABLES:
-                self.put(self.get(row_type))
+                if rows := self.get(row_type):
+                    with self.begin() as connection:
+                        _keep(connection, rows)
         with self._engine.begin() as connection:
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
@@ -134,6 +137,30 @@ class SqliteStore:
             raise RowRefusedError(f"Cannot use the store {self.path}: {error}.") from error
         except OSError as error:
             raise StoreUnavailableError(f"Cannot use the store {self.path}: {error.strerror}.") from error
+
+
+def _keep(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Keep rows of one kind, and queue them for Supabase."""
+    connection.execute(_upsert(type(rows[0])), [asdict(row) for row in rows])
+    connection.execute(_QUEUE, [_entry_of(row) for row in rows])
+
+
+def _keep_audited(connection: sa.Connection, rows: Sequence[Row]) -> None:
+    """Keep rows one by one, and add those that changed something to the audit log.
+
+    The first of them takes SQLite's lock for writers, so that no other process adds an entry before the end.
+    """
+    for row in rows:
+        is_new = connection.execute(_upsert(type(row)), asdict(row)).rowcount > 0
+        connection.execute(_QUEUE, _entry_of(row))
+        if is_new:
+            _keep(connection, [audit.make_entry(row, _last_audit_row(connection))])
+
+
+def _last_audit_row(connection: sa.Connection) -> AuditRow | None:
+    table = TABLES[AuditRow]
+    last = connection.execute(sa.select(table).order_by(table.c.entry_no.desc()).limit(1)).mappings().first()
+    return AuditRow(**last) if last else None
 
 
 def key_text(row: Row) -> str:
@@ -159,7 +186,7 @@ def _upsert(row_type: type[Row]) -> Insert:
     """Return the statement that keeps a row; supabase/migrations has the same rules as triggers."""
     table = TABLES[row_type]
     query = insert(table)
-    if row_type in {EventRow, RunRequestRow}:
+    if row_type in NEVER_CHANGED:
         return query.on_conflict_do_nothing()
     keys = table.primary_key.columns
     old, new = table.c, query.excluded

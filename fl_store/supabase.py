@@ -23,7 +23,7 @@ from supabase import Client, ClientOptions, create_client
 from fl_core.errors import RowRefusedError, StoreError, StoreUnavailableError, TableRefusedError
 from fl_store.base import RowT
 from fl_store.rows import Row, utc_now
-from fl_store.schema import ORDERED_BY, ROW_TYPES, SCHEMA_VERSION, TABLES
+from fl_store.schema import NEVER_CHANGED, ORDERED_BY, ROW_TYPES, SCHEMA_VERSION, TABLES
 from fl_store.supabase_settings import SupabaseSettings
 from fl_store.wire import from_json, to_json, to_plain
 
@@ -77,7 +77,10 @@ class SupabaseStore:
             keys = [column.name for column in table.primary_key]
             for wave in _waves(values, keys):
                 upsert = self._client.table(table.name).upsert(
-                    wave, on_conflict=",".join(keys), returning=ReturnMethod.minimal
+                    wave,
+                    on_conflict=",".join(keys),
+                    returning=ReturnMethod.minimal,
+                    ignore_duplicates=row_type in NEVER_CHANGED,  # no right to update is needed then
                 )
                 if self._ask(upsert).data:  # a proxy's page, say: Supabase answers nothing here
                     raise self._no_data_api()

@@ -14,6 +14,8 @@ from pydantic_core import ErrorDetails
 PositiveInt = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
+NetworkName = Literal["resnet_slim", "resnet18", "densenet121", "seresnet50"]
+
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
@@ -48,7 +50,7 @@ class DataConfig(Settings):
 class ModelConfig(Settings):
     """Which network is trained; all have GroupNorm, so no running statistics go over the wire."""
 
-    name: Literal["resnet_slim", "resnet18", "densenet121", "seresnet50"] = "resnet_slim"
+    name: NetworkName = "resnet_slim"
     seed: Seed = 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from fl_core.errors import RowRefusedError, StoreError
 from fl_store.base import Store
 from fl_store.rows import (
+    AuditRow,
     CheckpointRow,
     ComparisonRow,
     Curve,
@@ -70,6 +71,7 @@ RELIABILITY = {"mean_probability": [0.1, 0.9], "share_positive": [0.0, 0.75], "n
 CURVE = CurveRow("r1", 1, "north", Curve.RELIABILITY, RELIABILITY, NOON)
 UPLOAD = UploadRow("u1", "anna", "scan 3, .nii.gz", 2**40, 2**39, UploadState.UPLOADING, NOON, NOON)
 EVENT = EventRow("round", "Round 1 is over.", run_id="r1", occurred_at=NOON, event_id="e1")
+AUDIT = AuditRow("c1", 1, "events", '{"kind":"run"}', NOON, "0" * 64, "f" * 64)
 EVERY_KIND: list[Row] = [
     SITE,
     ACCESS,
@@ -89,6 +91,7 @@ EVERY_KIND: list[Row] = [
     PRESENCE,
     UPLOAD,
     EVENT,
+    AUDIT,
 ]
 
 
@@ -135,6 +138,11 @@ class StoreContract:
         store.put([EVENT])
         store.put([replace(EVENT, text="Nothing happened.")])
         assert store.get(EventRow) == [EVENT]
+
+    def test_audit_entry_is_never_changed(self, store: Store) -> None:
+        store.put([AUDIT])
+        store.put([replace(AUDIT, document="{}")])
+        assert store.get(AuditRow) == [AUDIT]
 
     def test_request_is_never_changed(self, store: Store) -> None:
         store.put([REQUEST])

@@ -15,8 +15,8 @@ from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.site import Site
 from fl_core import messages
-from fl_core.config import SiteConfig, TaskSettings
-from fl_core.errors import ConfigError, MessageError
+from fl_core.config import ConsentConfig, SiteConfig, TaskSettings
+from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
 from fl_core.messages import JoinReply
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.data_card import make_data_card
@@ -34,9 +34,16 @@ def refusals() -> list[str]:
 
 
 @pytest.fixture
-def app(scans: Path, tmp_path: Path, refusals: list[str], flower_identity: None) -> Iterator[ClientApp]:
+def consent() -> ConsentConfig:
+    return ConsentConfig()
+
+
+@pytest.fixture
+def app(
+    scans: Path, tmp_path: Path, refusals: list[str], flower_identity: None, consent: ConsentConfig
+) -> Iterator[ClientApp]:
     home = SiteHome(tmp_path / "north", "north")
-    config = SiteConfig(site="north", data_root=scans, device="cpu")
+    config = SiteConfig(site="north", data_root=scans, device="cpu", consent=consent)
     site = Site(config, home, SiteDisplay(Console(file=io.StringIO())))
     yield make_client_app(site, "my word", refusals.append)
     home.close()
@@ -128,3 +135,32 @@ def test_task_that_is_not_ours_is_not_begun(
 ) -> None:
     with pytest.raises(kind):
         ask(app, messages.PREPARE, content)
+
+
+@pytest.mark.parametrize("consent", [ConsentConfig(models=("resnet18",))])
+@pytest.mark.parametrize("message_type", [messages.PREPARE, "train", "evaluate"])
+def test_task_beyond_the_consent_is_declined_before_a_scan_is_read(
+    app: ClientApp, message_type: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TaskDeclinedError, match="for the model resnet18, not for resnet_slim"):
+        ask(app, message_type, task())
+    assert not (tmp_path / "north" / "patches").exists()
+
+
+@pytest.mark.parametrize("consent", [ConsentConfig(min_sites=3, max_rounds_per_day=1)])
+def test_round_is_trained_with_enough_sites_and_once_a_day(app: ClientApp) -> None:
+    told = task()
+    with pytest.raises(TaskDeclinedError, match="does not tell"):
+        ask(app, "train", told)
+    messages.tell_num_sites(told.config_records[messages.CONFIG], 3)
+    assert messages.unpack_train_reply(ask(app, "train", told)).num_examples > 0
+    with pytest.raises(TaskDeclinedError, match="1 round in 24 hours"):
+        ask(app, "train", told)
+
+
+@pytest.mark.parametrize("consent", [ConsentConfig(share_data_card=False)])
+def test_data_card_is_shared_with_consent_only(app: ClientApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("luna16.data_card.FEWEST_SCANS_TOLD", 1)
+    content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
+    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    assert (reply.card.num_scans, reply.card.histograms) == (None, {})

@@ -1,11 +1,9 @@
-import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from fl_server.doctor import draw_findings, examine
-from fl_server.findings import Finding, Level
+from fl_core.findings import Finding, Level
+from fl_server.doctor import examine
 from fl_store.connect import open_local_store
 from tests.store_contract import RUN, USER
 from tests.supabase_server import SupabaseServer
@@ -40,7 +38,8 @@ def test_everything_is_looked_at(
     store.close()
     findings = list(examine(None, tmp_path))
     looked_at = (
-        "configuration,secrets,ports,disk,certificates,local store,Supabase,schema,rights,clock,outbox"
+        "configuration,secrets,ports,disk,certificates,local store,audit log,"
+        "Supabase,schema,rights,clock,outbox"
     )
     assert subjects(findings) == looked_at.split(",")
     assert supabase.secret_key not in repr(findings)
@@ -52,13 +51,3 @@ def test_store_that_cannot_be_opened_is_a_fault_and_the_rest_is_looked_at(tmp_pa
     (fault,) = [finding for finding in findings if finding.subject == "local store"]
     assert (fault.level, "file is not a database" in fault.text) == (Level.FAULT, True)
     assert subjects(findings)[-1] == "Supabase"
-
-
-def test_advice_is_drawn_below_what_was_found() -> None:
-    console = Console(file=io.StringIO(), width=80)
-    console.print(draw_findings([Finding("disk", Level.FAULT, "It is [full].", "Make room.")]))
-    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert [line.split() for line in lines[3:5]] == [
-        ["disk", "fault", "It", "is", "[full]."],
-        ["Make", "room."],
-    ]

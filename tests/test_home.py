@@ -2,12 +2,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from fl_client.home import SiteHome
-from fl_core.errors import UsageError
+from fl_core.errors import TaskDeclinedError, UsageError
 from luna16.config import DataConfig
 
 ROOT = Path(__file__).parent.parent
@@ -120,3 +121,22 @@ def test_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"Cannot use the folder .*: Not a directory\. Set FEDLUNA_HOME"):
         SiteHome(tmp_path / "file" / "north", "north")
+
+
+def test_rounds_are_remembered_over_a_restart(tmp_path: Path, open_home: Callable[[Path], SiteHome]) -> None:
+    times = [datetime(2026, 3, 29, hour, tzinfo=UTC) for hour in (11, 12)]
+    first = SiteHome(tmp_path / "west", "west")
+    assert first.rounds_begun_at() == []
+    first.keep_rounds_begun_at(times)
+    first.close()
+    assert open_home(tmp_path / "west").rounds_begun_at() == times
+
+
+@pytest.mark.parametrize("text", ["", "{", "7", '["noon"]', "[7]"])
+def test_rounds_that_cannot_be_counted_are_declined(
+    home: SiteHome, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (home.folder / "rounds.json").write_text(text)
+    with pytest.raises(TaskDeclinedError, match="cannot tell how many rounds it did today"):
+        home.rounds_begun_at()
+    assert caplog.messages == [f"{home.folder}/rounds.json is damaged. Remove it to count rounds anew."]

@@ -1,15 +1,11 @@
-import shutil
 import socket
 from pathlib import Path
-from types import SimpleNamespace
-
-import pytest
 
 from fl_core.config import RunConfig, ServerConfig
+from fl_core.findings import Level
 from fl_core.processes import find_free_port
-from fl_server.findings import Level
 from fl_server.home_lock import hold_home
-from fl_server.machine_checks import look_at_disk, look_at_ports, look_at_secrets, read_configuration
+from fl_server.machine_checks import look_at_ports, look_at_secrets, read_configuration
 
 ROOT = Path(__file__).parent.parent
 
@@ -54,23 +50,3 @@ def test_ports_of_our_own_coordinator_are_no_fault(tmp_path: Path) -> None:
     with hold_home(tmp_path):
         (finding,) = look_at_ports(RunConfig(), tmp_path)
     assert finding.level is Level.OK
-
-
-@pytest.mark.parametrize(
-    ("free_gb", "level"),
-    [(0.5, Level.FAULT), (2, Level.WARNING), (50, Level.OK)],
-    ids=["none", "little", "much"],
-)
-def test_disk_that_is_nearly_full_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_gb: float, level: Level
-) -> None:
-    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=free_gb * 1e9))
-    finding = look_at_disk(tmp_path / "not" / "there" / "yet")
-    assert finding.level is level
-    assert str(tmp_path) in finding.text
-
-
-def test_disk_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    finding = look_at_disk(Path("/proc"))  # as root, no other folder refuses
-    assert finding.level is Level.FAULT
-    assert finding.text.startswith("/proc cannot be written to:")

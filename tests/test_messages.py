@@ -9,7 +9,7 @@ from safetensors.numpy import save
 
 from fl_core import messages
 from fl_core.config import TaskSettings
-from fl_core.errors import ConfigError, MessageError
+from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
 from fl_core.messages import JoinReply, PrepareReply, TaskId, TrainReply
 from luna16.config import DataConfig, TrainingConfig
 from luna16.counts import NUM_SCORE_BINS, EvalCounts, score
@@ -371,6 +371,22 @@ def test_reason_of_a_failed_task_is_one_line_of_bounded_length(task: Message) ->
         messages.content_of(reply)
     assert str(failure.value).startswith("first second [31mxxx")
     assert len(str(failure.value)) <= 300
+
+
+def test_task_that_the_site_did_not_agree_to_is_no_failure(task: Message) -> None:
+    with pytest.raises(TaskDeclinedError, match="Its consent is for 2 epochs"):
+        messages.content_of(Message(Error(messages.DECLINED, "Its consent is for 2 epochs."), reply_to=task))
+
+
+@pytest.mark.parametrize("num_sites", [1, 12])
+def test_site_is_told_how_many_are_sent_the_round(num_sites: int) -> None:
+    config = ConfigRecord()
+    messages.tell_num_sites(config, num_sites)
+    assert messages.unpack_num_sites(RecordDict({messages.CONFIG: config})) == num_sites
+
+
+def test_coordinator_that_does_not_tell_how_many_sites_there_are_is_none() -> None:
+    assert messages.unpack_num_sites(RecordDict({messages.CONFIG: ConfigRecord()})) is None
 
 
 def test_failed_task_without_a_reason_says_so(task: Message) -> None:

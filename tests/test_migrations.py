@@ -13,7 +13,7 @@ from tests.conftest import require
 from tests.supabase_server import HERE, MIGRATIONS, Postgres, find_postgres_programs
 
 FILES = sorted(MIGRATIONS.glob("*.sql"))
-SCHEMA, OLDER_RIGHTS, INTERVALS, MONITOR, RIGHTS = FILES
+SCHEMA, OLDEST_RIGHTS, INTERVALS, MONITOR, OLDER_RIGHTS, AUDIT, RIGHTS = FILES
 DIALECT = postgresql.dialect(paramstyle="named")  # the default would write % twice
 
 DESCRIBE_TABLES = """
@@ -153,17 +153,25 @@ def test_rights_are_given_on_all_tables_of_the_program(migrated: Project) -> Non
     assert names == [table.name for table in TABLES.values()]
 
 
-@pytest.mark.parametrize("file", [INTERVALS, MONITOR, RIGHTS], ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", [INTERVALS, AUDIT, RIGHTS], ids=lambda file: file.stem)
 def test_file_may_be_applied_again(migrated: Project, file: Path) -> None:
     before = migrated.dump()
     migrated.apply(file)
     assert migrated.dump() == before
 
 
-def test_older_rights_are_refused_in_a_newer_project(migrated: Project) -> None:
+@pytest.mark.parametrize("file", [OLDEST_RIGHTS, OLDER_RIGHTS], ids=lambda file: file.stem)
+def test_older_rights_are_refused_in_a_newer_project(migrated: Project, file: Path) -> None:
     before = migrated.dump()
     with pytest.raises(RuntimeError, match=r"too old for the project; apply the newest \.\.\._rights\.sql"):
-        migrated.apply(OLDER_RIGHTS)
+        migrated.apply(file)
+    assert migrated.dump() == before
+
+
+def test_older_list_of_tables_is_refused_in_a_newer_project(migrated: Project) -> None:
+    before = migrated.dump()
+    with pytest.raises(RuntimeError, match="too old for the project, which has all"):
+        migrated.apply(MONITOR)
     assert migrated.dump() == before
 
 
@@ -179,6 +187,7 @@ def test_older_rights_are_refused_in_a_newer_project(migrated: Project) -> None:
         "grant usage on schema fedluna to authenticated",
         "grant select on fedluna.auth_logins to authenticated",
         "revoke insert on public.events from service_role",
+        "grant update on public.audit to service_role",
         "revoke select on public.events from authenticated",
         "alter table public.users disable row level security",
         "create policy to_all on public.users for select to anon using (true)",
@@ -195,7 +204,7 @@ def test_rights_that_were_changed_are_put_back(migrated: Project, change: str) -
     assert migrated.dump() == before
 
 
-@pytest.mark.parametrize("num_files", [2, 3], ids=["schema 2", "schema 3"])
+@pytest.mark.parametrize("num_files", [2, 3, 5], ids=["schema 2", "schema 3", "schema 4"])
 def test_older_project_is_brought_up_to_date_with_its_rows(
     empty: Project, migrated: Project, num_files: int
 ) -> None:
@@ -239,7 +248,7 @@ def test_tables_are_shut_until_the_rights_are_applied(empty: Project) -> None:
 
 def test_new_tables_are_shut_until_the_rights_are_applied(empty: Project) -> None:
     empty.run("alter default privileges in schema public grant all on tables to anon")
-    empty.apply(SCHEMA, OLDER_RIGHTS, INTERVALS, MONITOR)
+    empty.apply(SCHEMA, OLDEST_RIGHTS, INTERVALS, MONITOR, OLDER_RIGHTS, AUDIT)
     assert (
         empty.run(
             "select relname from pg_class where relkind = 'r' and not relrowsecurity"
@@ -249,13 +258,15 @@ def test_new_tables_are_shut_until_the_rights_are_applied(empty: Project) -> Non
     )
 
 
-@pytest.mark.parametrize("table", ["comparisons", "uploads"])
-def test_table_of_another_application_is_not_taken_over(empty: Project, table: str) -> None:
-    empty.apply(SCHEMA, OLDER_RIGHTS, INTERVALS)
+@pytest.mark.parametrize(
+    ("table", "file"), [("comparisons", MONITOR), ("uploads", MONITOR), ("audit", AUDIT)], ids=str
+)
+def test_table_of_another_application_is_not_taken_over(empty: Project, table: str, file: Path) -> None:
+    empty.apply(*FILES[: FILES.index(file)])
     empty.run(f"create table public.{table} (note text)", f"grant all on public.{table} to anon")
     before = empty.dump()
     with pytest.raises(RuntimeError, match=f"table {table} is of another application"):
-        empty.apply(MONITOR)
+        empty.apply(file)
     assert empty.dump() == before
 
 

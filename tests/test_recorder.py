@@ -190,6 +190,19 @@ def test_failure_is_told_with_site_round_and_reason(recorder: Recorder, store: S
     )
 
 
+def test_part_that_a_site_declined_is_a_failure_with_an_event_of_its_own(
+    recorder: Recorder, store: SqliteStore
+) -> None:
+    recorder.start_round(3, ["north"], bytes_down=0)
+    recorder.keep_declined("north", "Its consent is over.")
+    assert (site_round(store).state, site_round(store).reason) == (
+        SiteRoundState.FAILED,
+        "Its consent is over.",
+    )
+    (event,) = store.get(EventRow, kind="site_declined")
+    assert event.text == "Site 'north' declined its part of round 3: Its consent is over."
+
+
 def test_site_that_does_not_answer_is_told(recorder: Recorder, store: SqliteStore) -> None:
     recorder.start_round(3, ["north"], bytes_down=0)
     recorder.keep_no_answer("north")

@@ -190,6 +190,18 @@ def test_site_whose_data_cannot_be_used_is_named(
     assert events(store, "site_failed") == ["Site 'north' cannot join: No scans."]
 
 
+def test_site_that_declines_the_run_does_not_take_part(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    declined = Error(messages.DECLINED, "Its consent is for the model resnet18.")
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: declined})}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == []
+    assert events(store, "site_declined") == [
+        "Site 'north' declined to prepare for this run: Its consent is for the model resnet18."
+    ]
+
+
 def test_site_that_is_not_connected_is_not_shown_as_present(
     flower: FakeGrid, roll_call: RollCall, store: SqliteStore
 ) -> None:

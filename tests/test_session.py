@@ -7,7 +7,7 @@ from rich.console import Console
 
 from fl_client.session import EndOfSession, take_part
 from fl_core.config import SiteConfig
-from fl_core.errors import SiteDataError, SiteRefusedError, UsageError
+from fl_core.errors import SiteDataError, SiteRefusedError, TaskDeclinedError, UsageError
 
 SECRET = "/data/patients/1.3.6.1.4.1.14519.mhd"
 
@@ -26,6 +26,13 @@ def test_bad_data_ends_the_session_and_the_coordinator_is_told_no_detail() -> No
     told = end.explain(SiteDataError(f"Site 'north': {SECRET} is too short."))
     assert told == "The site's data cannot be used; its own terminal says why."
     assert SECRET in str(end.error)
+
+
+def test_coordinator_is_told_why_a_task_was_declined(caplog: pytest.LogCaptureFixture) -> None:
+    end = EndOfSession()
+    assert end.explain(TaskDeclinedError("Not so many epochs.")) == "Not so many epochs."
+    assert end.is_open
+    assert caplog.messages == ["A task of the coordinator was declined. Not so many epochs."]
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, ValueError, KeyError, OSError])

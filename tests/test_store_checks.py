@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_server.findings import Finding, Level
+from fl_core.findings import Finding, Level
 from fl_server.store_checks import look_at_outbox, look_at_store, look_at_supabase
 from fl_store.outbox import Outbox
 from fl_store.rows import utc_now
@@ -41,13 +41,25 @@ def faults() -> list[Finding]:
 
 def test_store_that_is_well_is_told_with_what_it_holds(store: SqliteStore) -> None:
     store.put([RUN, USER])
-    (finding,) = look_at_store(store)
-    assert finding.level is Level.OK
+    finding, log = look_at_store(store)
+    assert finding.level is log.level is Level.OK
     assert finding.text.endswith("is whole: 1 runs, 1 users.")
+    assert log.text == "1 entries, each as it was written."
+
+
+def test_audit_log_that_somebody_touched_is_a_fault(store: SqliteStore) -> None:
+    store.put([USER])
+    with store.begin() as connection:
+        connection.exec_driver_sql("UPDATE audit SET document = '{}'")
+    *_, log = look_at_store(store)
+    assert (log.level, log.text) == (
+        Level.FAULT,
+        "Entry 1 was changed: its hash does not fit what it says.",
+    )
 
 
 def test_store_without_users_lets_nobody_in(store: SqliteStore) -> None:
-    _store, users = look_at_store(store)
+    _store, users, _log = look_at_store(store)
     assert (users.level, users.advice) == (Level.WARNING, "fl-server users add NAME --role server")
 
 
@@ -157,7 +169,7 @@ def test_rows_that_wait_for_long_are_a_warning(store: SqliteStore, monkeypatch: 
     configure(monkeypatch, "https://project.supabase.co", "sb_secret_x")
     hour_ago = utc_now() - timedelta(hours=1)
     monkeypatch.setattr("fl_store.sqlite.utc_now", lambda: hour_ago)
-    store.put([EVENT, METRIC])
+    store.put([RUN, METRIC])
     (finding,) = look_at_outbox(Outbox(store))
     assert (finding.level, finding.advice) == (Level.WARNING, "fl-server store sync")
     assert finding.text == (

@@ -32,7 +32,7 @@ def sync(monkeypatch: pytest.MonkeyPatch, url: str, key: str) -> Result:
 def test_sync_carries_everything(supabase: SupabaseServer, monkeypatch: pytest.MonkeyPatch) -> None:
     result = sync(monkeypatch, supabase.url, supabase.secret_key)
     assert result.exit_code == 0
-    assert result.stdout == f"2 rows carried; Supabase at {supabase.url[7:]} has everything.\n"
+    assert result.stdout == f"3 rows carried; Supabase at {supabase.url[7:]} has everything.\n"
     project = SupabaseStore(SupabaseSettings(supabase.url, supabase.secret_key))
     assert (project.get(RunRow), project.get(EventRow)) == ([RUN], [EVENT])
     project.close()
@@ -46,7 +46,7 @@ def test_sync_tells_what_is_refused(
     store.close()
     result = sync(monkeypatch, supabase.url, supabase.secret_key)
     assert isinstance(result.exception, StoreError)
-    assert str(result.exception).startswith("Of 3 rows Supabase refuses 1. The first of runs: ")
+    assert str(result.exception).startswith("Of 4 rows Supabase refuses 1. The first of runs: ")
 
 
 def test_sync_without_supabase_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -303,6 +303,22 @@ def test_bad_update_is_left_out_and_named_whenever_it_comes(
     assert reason in event.text
 
 
+@pytest.mark.parametrize("kind", ["train", "evaluate"])
+def test_site_that_declines_is_left_out_with_its_reason(federation: Federation, kind: str) -> None:
+    declined = Error(messages.DECLINED, "Its consent is for 2 epochs.")
+    federation.run([NORTH, SOUTH, replace(EAST, instead={kind: declined})])
+    assert federation.states()["east"] == "failed"
+    assert federation.reason("east") == "Its consent is for 2 epochs."
+    (event,) = federation.store.get(EventRow, kind="site_declined")
+    assert event.text == "Site 'east' declined its part of round 1: Its consent is for 2 epochs."
+
+
+def test_every_site_is_told_how_many_are_sent_the_round(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH])
+    tasks = [message for message in federation.flower.sent if message.metadata.message_type == "train"]
+    assert [messages.unpack_num_sites(task.content) for task in tasks] == [2, 2]
+
+
 def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) -> None:
     content = messages.pack_train_reply(
         TrainReply(TASK, SOUTH.weights, 300, loss=0.8, train_s=1, began_at_s=0)

@@ -16,6 +16,7 @@ from fl_client.supernode import SuperNode
 from fl_client.worker import Worker
 from fl_core import messages
 from fl_core.config import ServerConfig
+from fl_core.errors import TaskDeclinedError
 from fl_core.messages import JoinReply
 from fl_core.processes import find_free_port
 from fl_server.bundle import PYPROJECT
@@ -57,6 +58,19 @@ def test_text_of_an_error_is_not_in_the_answer(flower_identity: None) -> None:
     assert SECRET in str(met[0])
     assert reply.error.reason == TOLD
     assert SECRET.encode() not in reply.deflate()
+
+
+def test_task_that_was_declined_is_answered_with_a_code_of_its_own(flower_identity: None) -> None:
+    app = ClientApp()
+
+    @app.query("prepare")
+    def prepare(message: Message, _context: Context) -> Message:
+        raise TaskDeclinedError("Not so many epochs.")
+
+    context = Context(run_id=1, node_id=5, node_config={}, state=RecordDict(), run_config={})
+    task = Message(RecordDict(), dst_node_id=5, message_type=messages.PREPARE)
+    reply = Worker(app, str)._answer(task, context)
+    assert (reply.error.code, reply.error.reason) == (messages.DECLINED, "Not so many epochs.")
 
 
 def test_unknown_kind_of_task_is_answered_too(flower_identity: None) -> None:

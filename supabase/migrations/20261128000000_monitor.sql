@@ -1,5 +1,11 @@
 -- Schema 4: what the monitor asks for and shows. Who may read the new tables is in the file of rights that
--- comes after this one; it tells the coordinator of schema 4, too. Applied again, this file changes nothing.
+-- comes after this one; it tells the coordinator of schema 4, too. Applied again, this file changes nothing; it
+-- is refused where a newer schema is, whose tables it does not know.
+do $$ begin
+  if 'audit' = any (fedluna.tables()) then
+    raise exception 'this file is too old for the project, which has all that it would make';
+  end if;
+end $$;
 
 -- A table that another application made under one of these names is left alone, and nothing is done.
 do $$

@@ -12,8 +12,14 @@
 -- hash, or why a run came to its end, since that may name hospitals; events tell those who see all sites. Nor
 -- does one read who let a site in or shut it out, and why.
 --
--- This file may be applied again at any time, to put the rights back. It holds all of them: the earlier file of
--- rights is needed on the way here only.
+-- It holds all rights: the earlier file is needed on the way here only. A newer file of rights takes the place of
+-- this one: to put rights back, apply the newest. This one knows nothing of the audit log, and is refused where
+-- that is.
+do $$ begin
+  if to_regclass('public.audit') is not null then
+    raise exception 'this file of rights is too old for the project; apply the newest ..._rights.sql';
+  end if;
+end $$;
 
 -- Which account of ours belongs to a login of Supabase Auth; its administrator fills it in by SQL.
 create table if not exists fedluna.auth_logins (

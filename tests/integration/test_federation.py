@@ -393,6 +393,26 @@ def test_a_site_joins_the_next_run_by_itself(workplace: Workplace) -> None:
     assert [part.site for part in workplace.rows(SiteRoundRow)] == ["north", "north"]
 
 
+def test_a_site_declines_what_is_beyond_its_consent(workplace: Workplace) -> None:
+    sites = workplace.folder / "configs" / "sites"
+    sites.mkdir(parents=True)
+    (sites / "north.toml").write_text("[consent]\nmax_rounds_per_day = 1\nshare_data_card = false\n")
+    site = workplace.start_site("north", 0)
+    server = workplace.start_server(rounds=2, min_sites=1)
+
+    assert server.wait(RUN_TIMEOUT_S) == 1, workplace.printed(server)
+
+    reason = "Its consent is for 1 round in 24 hours at most"
+    workplace.wait_for_line(site, f"A task of the coordinator was declined. {reason}")
+    texts = [event.text for event in workplace.rows(EventRow, kind="site_declined")]
+    assert len(texts) == 3  # the round was held again twice
+    assert all(text.startswith(f"Site 'north' declined its part of round 2: {reason}") for text in texts)
+    assert [row.card["num_scans"] for row in workplace.rows(DataCardRow)] == [None]
+    verified = workplace.start("fl-server", "audit", "verify")
+    assert verified.wait(60) == 0, workplace.printed(verified)
+    assert f"{len(workplace.rows(EventRow))} entries, each as it was written." in workplace.printed(verified)
+
+
 def test_a_name_that_a_live_site_has_is_refused(workplace: Workplace) -> None:
     server = workplace.start_server(rounds=1)
     first = workplace.start_site("north", 0)
