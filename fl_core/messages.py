@@ -167,6 +167,16 @@ def wants_intervals(content: RecordDict) -> bool:
     return _find(content.config_records, CONFIG, WITH_INTERVALS) is True
 
 
+def ask_for_detection(config: ConfigRecord) -> None:
+    """Let the sites find the nodules of their validation scans from the scans alone, too."""
+    config[WITH_DETECTION] = True
+
+
+def wants_detection(content: RecordDict) -> bool:
+    """Say whether the coordinator asks for the detection in whole scans."""
+    return _find(content.config_records, CONFIG, WITH_DETECTION) is True
+
+
 def tell_num_sites(config: ConfigRecord, num_sites: int) -> None:
     """Let the sites know how many of them are sent this round."""
     config[NUM_SITES] = num_sites
@@ -176,16 +186,6 @@ def unpack_num_sites(content: RecordDict) -> int | None:
     """Return how many sites are sent this round; None if the coordinator does not tell."""
     num_sites = _find(content.config_records, CONFIG, NUM_SITES)
     return num_sites if isinstance(num_sites, int) else None
-
-
-def ask_for_detection(config: ConfigRecord) -> None:
-    """Let the sites find the nodules of their validation scans from the scans alone, too."""
-    config[WITH_DETECTION] = True
-
-
-def wants_detection(content: RecordDict) -> bool:
-    """Say whether the coordinator asks for the detection in whole scans."""
-    return _find(content.config_records, CONFIG, WITH_DETECTION) is True
 
 
 def unpack_task_id(content: RecordDict) -> TaskId:

@@ -121,6 +121,15 @@ class Note(Block):
 
 
 @dataclass(frozen=True)
+class Scans(Block):
+    """The scans of whoever looks, to be sent, followed and looked at; the browser asks for them itself."""
+
+    kind = "scans"
+
+    words: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Header:
     """The head of a page: where the run is, how far, and the times from which the browser tells ages.
 

@@ -11,14 +11,15 @@ import streamlit as st
 from fl_monitor.assets import PLOTLY_PATH, read_static
 from fl_monitor.script_words import words_of_scripts
 
-SCRIPTS = ("charts.js", "blocks.js", "board.js")
+SCRIPTS = ("charts.js", "blocks.js", "slices.js", "scan_viewer.js", "scan_sender.js", "scans.js", "board.js")
+STYLES = ("board.css", "scans.css")
 
 
 def show_board(page: str, params: Mapping[str, str] | None = None) -> None:
     """Draw a page's board; it keeps itself up to date."""
     component = st.components.v2.component(
         "fedluna_board",
-        css=read_static("board.css"),
+        css="".join(map(read_static, STYLES)),
         js="".join(map(read_static, SCRIPTS)),
         isolate_styles=False,
     )

@@ -15,6 +15,7 @@ import typer
 from fl_core.config import home_folder
 from fl_core.errors import AddressInUseError, StoreUnavailableError, UsageError
 from fl_core.terminal import VerboseOption, VersionOption, run_command
+from fl_monitor.scan_limits import KEEP_HOURS, MEMORY_GB, SEARCH_MINUTES, SPACE_GB
 from fl_store.base import Store
 from fl_store.connect import open_local_store, open_supabase
 from fl_store.mirrored import MonitorStore
@@ -28,6 +29,13 @@ HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 HomeOption = Annotated[
     Path | None, typer.Option(help="The coordinator's folder. [default: $FEDLUNA_HOME or fedluna-data]")
 ]
+
+KeepOption = Annotated[
+    float, typer.Option(envvar=KEEP_HOURS, help="Hours that a scan is kept after the last look.")
+]
+SpaceOption = Annotated[float, typer.Option(envvar=SPACE_GB, help="GB that all scans may take.")]
+MinutesOption = Annotated[float, typer.Option(envvar=SEARCH_MINUTES, help="Minutes that a search may take.")]
+MemoryOption = Annotated[float, typer.Option(envvar=MEMORY_GB, help="GB of memory that a search may take.")]
 
 STREAMLIT_SETTINGS = {
     "browser.gatherUsageStats": False,
@@ -49,11 +57,18 @@ def start(
     port: PortOption = 8501,
     host: HostOption = "127.0.0.1",
     home: HomeOption = None,
+    scan_keep_hours: KeepOption = 24,
+    scan_space_gb: SpaceOption = 20,
+    scan_minutes: MinutesOption = 20,
+    scan_memory_gb: MemoryOption = 8,
     verbose: VerboseOption = False,
     version: VersionOption = False,
 ) -> None:
     """Show runs of the federation live in the browser, behind a login."""
     _choose_home(home)
+    amounts = (scan_keep_hours, scan_space_gb, scan_minutes, scan_memory_gb)
+    for name, amount in zip((KEEP_HOURS, SPACE_GB, SEARCH_MINUTES, MEMORY_GB), amounts, strict=True):
+        os.environ[name] = str(amount)
     if context.invoked_subcommand is None:
         serve(host, port)
 

@@ -5,6 +5,7 @@ from fl_monitor.language import gettext as _
 DOWNLOAD = "download"
 ADMIN = "admin"
 ACCOUNT = "account"
+UPLOAD = "upload"
 
 _TONES = {
     "site_joined": "good",
@@ -19,6 +20,7 @@ _TONES = {
     "site_late": "warn",
     "site_declined": "warn",
     "site_differs": "warn",
+    UPLOAD: "bad",
 }
 
 
@@ -55,7 +57,7 @@ def kinds() -> dict[str, str]:
         "site_late": _("No answer"),
         "site_declined": _("Site declined"),
         DOWNLOAD: _("Download"),
-        "upload": _("Upload"),
+        UPLOAD: _("Upload"),
         ADMIN: _("Administration"),
         ACCOUNT: _("Account"),
     }

@@ -62,6 +62,7 @@ def list_titles(role: Role | None) -> dict[str, str]:
         "quality": _("Quality"),
         "runs": _("Runs"),
         "models": _("Models"),
+        "scan": _("Scan"),
         "activity": _("Activity"),
         "admin": _("Admin"),
         "account": _("Account"),

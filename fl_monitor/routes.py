@@ -3,8 +3,9 @@
 They are plain functions, which Starlette runs in threads, so that a slow store does not stop the others.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
@@ -17,6 +18,8 @@ from fl_monitor.language import COOKIE as LANGUAGE_COOKIE
 from fl_monitor.language import LANGUAGES
 from fl_monitor.model_routes import model_replies
 from fl_monitor.replies import NO_STORE, Reply, language_of, read_params
+from fl_monitor.scan_intake import Take, scan_takes
+from fl_monitor.scan_routes import scan_replies
 from fl_monitor.service import Service
 from fl_monitor.viewer import Query, Viewer
 from fl_monitor.views import VIEWS
@@ -30,7 +33,7 @@ LANGUAGE_KEPT_S = 365 * 24 * 3600
 
 def make_routes(service: Service) -> list[Route]:
     """Return the routes of a monitor."""
-    downloads = {**export_replies(service), **model_replies(service)}
+    downloads = {**export_replies(service), **model_replies(service), **scan_replies(service)}
     return [
         Route("/auth/claim", _claim_route(service), methods=["POST"]),
         Route("/auth/logout", _logout_route(service), methods=["POST"]),
@@ -38,6 +41,10 @@ def make_routes(service: Service) -> list[Route]:
         Route("/api/pages/{page}", _for_users(service, _page_reply(service))),
         Route(PLOTLY_PATH, _for_users(service, _plotly_reply)),
         *(Route(path, _for_users(service, reply)) for path, reply in downloads.items()),
+        *(
+            Route(path, _by_users(service, take), methods=[method])
+            for path, method, take in scan_takes(service)
+        ),
     ]
 
 
@@ -48,6 +55,27 @@ def _for_users(service: Service, reply: Reply) -> Callable[[Request], Response]:
         try:
             user = service.sessions.find_user(request.cookies.get(COOKIE), utc_now())
             return reply(request, user) if user else Response(status_code=401, headers=NO_STORE)
+        except StoreError:
+            return Response(status_code=503, headers=NO_STORE)
+
+    return endpoint
+
+
+def _by_users(service: Service, take: Take) -> Callable[[Request], Awaitable[Response]]:
+    """Let users with a live session do something, by a script of ours; what they do prolongs the session."""
+
+    def find_user(request: Request) -> UserRow | None:
+        user = service.sessions.find_user(request.cookies.get(COOKIE), utc_now())
+        if user:
+            service.sessions.touch(request.cookies[COOKIE], utc_now())
+        return user
+
+    async def endpoint(request: Request) -> Response:
+        if OWN_HEADER not in request.headers:
+            return Response(status_code=403, headers=NO_STORE)
+        try:
+            user = await run_in_threadpool(find_user, request)
+            return await take(request, user) if user else Response(status_code=401, headers=NO_STORE)
         except StoreError:
             return Response(status_code=503, headers=NO_STORE)
 

@@ -11,7 +11,7 @@ class AsgiVisitor:
     """Asks an application without a server between; it keeps cookies from one request to the next."""
 
     def __init__(self, app: Starlette, base_url: str) -> None:
-        self._app = app
+        self.app = app
         self._http = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=base_url)
 
     @property
@@ -44,5 +44,5 @@ class AsgiVisitor:
         async def send(message: dict[str, Any]) -> None:
             said.append(message["type"])
 
-        asyncio.run(self._app(scope, receive, send))
+        asyncio.run(self.app(scope, receive, send))
         return said[0]

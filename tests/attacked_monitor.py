@@ -53,7 +53,7 @@ def run_service(store: SqliteStore) -> Iterator[Service]:
     for role in Role:
         user = UserRow(f"user-{role}", password_hash(), role, SITES.get(role), False, NOON, NOON)
         store.put([user])
-    service = make_service(store)
+    service = make_service(store, store.path.parent)
     yield service
     service.poller.stop()
 

@@ -1,6 +1,7 @@
 """``make screenshots``: every page of the monitor after a real run, on a desk and a phone, light and dark.
 
-The coordinator sees all pages; a hospital its own ones; one is in Chinese. The pictures go to screenshots/.
+The coordinator sees all pages; a hospital its own ones, in Chinese. Each has a scan searched. The pictures go
+to screenshots/.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from fl_monitor.navigation import list_titles
 from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
 from fl_store.rows import Role
+from luna16.phantom import ScanTask, write_scan
 from tests.conftest import CHROMIUM, wait_until_up
 from tests.integration.conftest import CHROMIUM_FLAGS
 
@@ -25,6 +27,7 @@ WIDTHS_PX = (1366, 390)
 SCHEMES = ("light", "dark")
 HEIGHT_PX = 900
 TALLEST_PX = 6000
+SEARCH_MS = 300_000
 VIEWERS = (("carl", Role.SERVER, None, "en-US"), ("nora", Role.CLIENT, "a", "zh-CN"))
 
 
@@ -38,8 +41,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         home = options.home or run_demo(Path(name))
         add_viewers(home)
+        scan = draw_scan(Path(name))
         with serve(home) as url:
-            take_all(url, options.folder)
+            take_all(url, options.folder, scan)
     print(f"{len(list(options.folder.glob('*.png')))} pictures in {options.folder}")
 
 
@@ -54,6 +58,14 @@ def run_demo(folder: Path) -> Path:
     ]
     subprocess.run(command, check=True)
     return folder / "home"
+
+
+def draw_scan(folder: Path) -> list[Path]:
+    """Draw the scan that each viewer sends to be searched, and return its two files."""
+    subset = folder / "sent" / "subset0"
+    subset.mkdir(parents=True)
+    write_scan(subset.parent, ScanTask(seed=7, site_no=0, scan_no=0))
+    return sorted(subset.iterdir())
 
 
 def add_viewers(home: Path) -> None:
@@ -77,12 +89,14 @@ def serve(home: Path) -> Iterator[str]:
         process.wait()
 
 
-def take_all(url: str, folder: Path) -> None:
+def take_all(url: str, folder: Path, scan: list[Path]) -> None:
     """Take the pictures of every viewer, width and colour scheme."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_FLAGS)
+        for name, _role, _site, _locale in VIEWERS:
+            send_scan(sign_in(browser.new_context(), url, name), url, scan)
         for width_px in WIDTHS_PX:
             for scheme in SCHEMES:
                 for name, role, _site, locale in VIEWERS:
@@ -105,11 +119,21 @@ def sign_in(context: Any, url: str, name: str) -> Any:
     return tab
 
 
+def send_scan(tab: Any, url: str, scan: list[Path]) -> None:
+    """Have a scan searched, so that the page Scan has something to show."""
+    tab.goto(f"{url}/scan")
+    tab.locator(".fl-sender option").first.wait_for(state="attached")
+    tab.locator(".fl-sender input[type=file]").first.set_input_files(scan)
+    tab.locator(".fl-slice[data-slice]").first.wait_for(timeout=SEARCH_MS)
+
+
 def take_pages(tab: Any, role: Role, url: str, folder: Path, name: str) -> None:
     """Open each page of a role and take it from top to bottom."""
     for page in list_titles(role):
         tab.goto(url if page == "live" else f"{url}/{page}")
         tab.locator(f".fl-board[data-page={page}]").wait_for(timeout=20_000)
+        if page == "scan":
+            tab.locator(".fl-finding").first.click(timeout=20_000)
         tab.wait_for_timeout(1_500)
         take_whole(tab, folder / f"{page}-{name}.png")
 

@@ -4,6 +4,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from fl_core.errors import AddressInUseError, UsageError
 from fl_monitor.cli import app, check_port
+from fl_monitor.scan_limits import KEEP_HOURS, MEMORY_GB, SEARCH_MINUTES, SPACE_GB, ScanLimits
 from fl_store.accounts import add_user
 from fl_store.rows import Role
 from fl_store.sqlite import SqliteStore
@@ -123,3 +125,14 @@ def test_report_beside_the_coordinator_asks_nothing_of_supabase(
     out = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["report", "run-1", str(out), "--home", str(tmp_path)])
     assert result.exit_code == 0
+
+
+def test_limits_of_scans_are_options_before_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (KEEP_HOURS, SPACE_GB, SEARCH_MINUTES, MEMORY_GB):
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setattr("fl_monitor.cli.serve", lambda *_: None)
+    result = CliRunner().invoke(app, ["--home", str(tmp_path), "--scan-keep-hours", "2"])
+    assert result.exit_code == 0
+    assert (ScanLimits.read().keep, ScanLimits.read().search_s) == (timedelta(hours=2), 7 * 60)

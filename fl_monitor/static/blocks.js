@@ -203,6 +203,9 @@ function makeCards(grid, words) {
   return {
     show,
     restyle,
+    tick() {
+      for (const card of cards.values()) card.tick?.();
+    },
     remove() { [...cards.keys()].forEach(remove); },
   };
 }

@@ -128,6 +128,7 @@ function startBoard(parent, first) {
     if (news) show(news);
     followTheme();
     showTimes(parts, shown.header, link, words);
+    cards.tick();
     timer = setTimeout(tick, POLL_EVERY_MS);
   }
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fl_monitor.blocks import Page
-from fl_monitor.views import account, activity, admin, live, models, quality, rounds, runs, sites
+from fl_monitor.views import account, activity, admin, live, models, quality, rounds, runs, scan, sites
 from fl_monitor.views.seen import Seen
 from fl_store.rows import (
     CheckpointRow,
@@ -48,6 +48,7 @@ VIEWS: dict[str, View] = {
     "quality": View(quality.make, frozenset({DataShiftRow, DataCardRow})),
     "runs": View(runs.make, frozenset({RunRow, CheckpointRow, RunRequestRow})),
     "models": View(models.make, frozenset({RunRow, CheckpointRow})),
+    "scan": View(scan.make),
     "activity": View(
         activity.make, frozenset({EventRow, LoginAttemptRow, UploadRow, SessionRow}), is_personal=True
     ),

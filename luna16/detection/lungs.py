@@ -53,10 +53,7 @@ def find_lungs(scan: Scan) -> Lungs:
     if litres < SMALLEST_LITRES:
         raise ValueError("No lungs were found in the scan: hand over a CT of the whole chest.")
     return Lungs(
-        mask=_enlarge(
-            close_by_ball(aerated, CLOSING_MM / spacing_mm, keep_vox=PLEURA_MM / spacing_mm),
-            scan.voxels_hu.shape,
-        ),
+        mask=_reach_out(close_by_ball(aerated, CLOSING_MM / spacing_mm), image, scan),
         background_hu=float(np.median(voxels_hu[aerated])),
         litres=litres,
         warnings=tuple(_find_oddities(aerated, spacing_mm, litres)),
@@ -73,11 +70,11 @@ def find_aerated(voxels_hu: Int16Array) -> BoolArray:
     return np.isin(labels, [label for label in large if np.median(voxels_hu[labels == label]) > GAS_BELOW_HU])
 
 
-def close_by_ball(mask: BoolArray, radius_vox: float, *, keep_vox: float = 0.0) -> BoolArray:
-    """Close a mask by a ball but for a layer of ``keep_vox`` that is kept around it, and fill its holes."""
+def close_by_ball(mask: BoolArray, radius_vox: float) -> BoolArray:
+    """Close a mask by a ball, and fill its holes."""
     margin = int(np.ceil(radius_vox)) + 1
     dilated = _distances_vox(np.pad(mask, margin)) <= radius_vox
-    closed = _distances_vox(~dilated) > radius_vox - keep_vox
+    closed = _distances_vox(~dilated) > radius_vox
     return _fill_holes(closed[(slice(margin, -margin),) * 3] | mask)
 
 
@@ -98,11 +95,24 @@ def _as_image(mask: BoolArray) -> sitk.Image:
     return sitk.GetImageFromArray(mask.astype(np.uint8))
 
 
-def _enlarge(mask: BoolArray, size_zyx_vox: tuple[int, ...]) -> BoolArray:
-    """Give a shrunken mask in the scan's own size; an odd last layer is as its neighbour."""
-    for axis, size in enumerate(size_zyx_vox):
-        mask = mask.take(np.minimum(np.arange(size) // SHRINK, mask.shape[axis] - 1), axis)
-    return mask
+def _reach_out(mask: BoolArray, shrunken: sitk.Image, scan: Scan) -> BoolArray:
+    """Give a mask on the shrunken grid in the scan's own, with PLEURA_MM around it.
+
+    Distances are interpolated, not the mask: its steps of 2 mm would look like blobs.
+    """
+    distances = sitk.GetImageFromArray(_distances_vox(mask))
+    distances.CopyInformation(shrunken)
+    interpolated = sitk.Resample(
+        distances,
+        scan.voxels_hu.shape[::-1],
+        sitk.Transform(),
+        sitk.sitkLinear,
+        scan.geometry.origin_xyz_mm,
+        scan.geometry.spacing_xyz_mm,
+        scan.geometry.direction,
+        float(mask.size),  # far away
+    )
+    return np.asarray(sitk.GetArrayFromImage(interpolated) <= PLEURA_MM / shrunken.GetSpacing()[0])
 
 
 def _find_oddities(aerated: BoolArray, spacing_mm: float, litres: float) -> Iterator[str]:
