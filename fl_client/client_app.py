@@ -35,53 +35,63 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
 
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:
-        began_at_s = time.time()
-        settings = messages.unpack_settings(message.content)
-        site.agree(settings)
-        shard, card = site.prepare(settings.data), site.tell_card(settings.data)
-        reply = messages.PrepareReply(
-            num_train_scans=shard.train.num_scans,
-            num_validation_scans=shard.validation.num_scans,
-            num_train_patches=len(shard.train.candidates),
-            card=card,
-            began_at_s=began_at_s,
-        )
-        return Message(messages.pack_prepare_reply(reply), reply_to=message)
+        return Message(_prepare(site, message.content), reply_to=message)
 
     @app.train()
     def train(message: Message, _context: Context) -> Message:
-        began_at_s, started_s = time.time(), time.perf_counter()
-        content = message.content
-        settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
-        site.agree_to_round(settings, messages.unpack_num_sites(content))
-        new_weights, result = site.train(messages.unpack_weights(content), settings, task.round_no)
-        reply = messages.TrainReply(
-            task=task,
-            weights=new_weights,
-            num_examples=result.num_examples,
-            loss=result.loss,
-            train_s=time.perf_counter() - started_s,
-            began_at_s=began_at_s,
-        )
-        return Message(messages.pack_train_reply(reply), reply_to=message)
+        return Message(_train(site, message.content), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, _context: Context) -> Message:
-        began_at_s, started_s = time.time(), time.perf_counter()
-        content = message.content
-        settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
-        site.agree(settings)
-        weights = messages.unpack_weights(content)
-        scans = site.evaluate(weights, settings, task.round_no)
-        wants_detection = messages.wants_detection(content)
-        reply = messages.EvaluateReply(
-            counts=count_scans(scans),
-            bands=count_bands(scans),
-            replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
-            detection=site.detect(weights, settings, task.round_no) if wants_detection else None,
-            evaluate_s=time.perf_counter() - started_s,
-            began_at_s=began_at_s,
-        )
-        return Message(messages.pack_evaluate_reply(reply), reply_to=message)
+        return Message(_evaluate(site, message.content), reply_to=message)
 
     return app
+
+
+def _prepare(site: Site, content: RecordDict) -> RecordDict:
+    began_at_s = time.time()
+    settings = messages.unpack_settings(content)
+    site.agree(settings)
+    shard, card = site.prepare(settings.data), site.tell_card(settings.data)
+    reply = messages.PrepareReply(
+        num_train_scans=shard.train.num_scans,
+        num_validation_scans=shard.validation.num_scans,
+        num_train_patches=len(shard.train.candidates),
+        card=card,
+        began_at_s=began_at_s,
+    )
+    return messages.pack_prepare_reply(reply)
+
+
+def _train(site: Site, content: RecordDict) -> RecordDict:
+    began_at_s, started_s = time.time(), time.perf_counter()
+    settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+    site.agree_to_round(settings, messages.unpack_num_sites(content))
+    weights, result = site.train(messages.unpack_weights(content), settings, task.round_no)
+    reply = messages.TrainReply(
+        task=task,
+        weights=weights,
+        num_examples=result.num_examples,
+        loss=result.loss,
+        train_s=time.perf_counter() - started_s,
+        began_at_s=began_at_s,
+    )
+    return messages.pack_train_reply(reply)
+
+
+def _evaluate(site: Site, content: RecordDict) -> RecordDict:
+    began_at_s, started_s = time.time(), time.perf_counter()
+    settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+    site.agree(settings)
+    weights = messages.unpack_weights(content)
+    scans = site.evaluate(weights, settings, task.round_no)
+    wants_detection = messages.wants_detection(content)
+    reply = messages.EvaluateReply(
+        counts=count_scans(scans),
+        bands=count_bands(scans),
+        replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
+        detection=site.detect(weights, settings, task.round_no) if wants_detection else None,
+        evaluate_s=time.perf_counter() - started_s,
+        began_at_s=began_at_s,
+    )
+    return messages.pack_evaluate_reply(reply)

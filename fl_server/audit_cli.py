@@ -44,12 +44,9 @@ def verify_log(
 
     With --known the entry that had this hash must still be there, so that nobody has made the log anew.
     """
-    entries = _read_entries()
-    remote = open_supabase()
+    entries, there = _read_entries(), _read_supabase()
     faults = list(find_faults(entries))
-    if remote:
-        with closing(remote):
-            there = remote.get(AuditRow)
+    if there is not None:
         faults += [f"In Supabase: {fault}" for fault in find_faults(there)]
         faults += find_differences(entries, there)
     if known and known not in {entry.hash for entry in entries}:
@@ -60,7 +57,7 @@ def verify_log(
         typer.echo(fault)
     if faults:
         raise StoreError(f"The audit log in {home_folder()} is not as it was written.")
-    typer.echo(_describe_whole(entries, is_compared=remote is not None))
+    typer.echo(_describe_whole(entries, there))
 
 
 def _read_entries(newest: int | None = None) -> list[AuditRow]:
@@ -68,15 +65,30 @@ def _read_entries(newest: int | None = None) -> list[AuditRow]:
         return store.get(AuditRow, newest=newest)
 
 
-def _describe_whole(entries: list[AuditRow], *, is_compared: bool) -> str:
-    if not entries:
-        return f"No entry yet in {home_folder()}."
-    last = entries[-1]
-    where = ", here and in Supabase" if is_compared else ""
-    return (
-        f"{len(entries)} entries, each as it was written{where}. The last is number {last.entry_no}.\n"
-        f"Note its hash elsewhere, for `fl-server audit verify --known`: {last.hash}"
-    )
+def _read_supabase() -> list[AuditRow] | None:
+    """Return what Supabase has of all logs, or None if it is not configured."""
+    remote = open_supabase()
+    if remote is None:
+        return None
+    with closing(remote):
+        return remote.get(AuditRow)
+
+
+def _describe_whole(entries: list[AuditRow], there: list[AuditRow] | None) -> str:
+    lines = [f"No entry yet in {home_folder()}."]
+    if entries:
+        where = "" if there is None else ", here and in Supabase"
+        lines = [
+            f"{len(entries)} entries, each as it was written{where}. The last is number {len(entries)}.",
+            f"Note its hash elsewhere, for `fl-server audit verify --known`: {entries[-1].hash}",
+        ]
+    others = {entry.chain for entry in there or ()} - {entry.chain for entry in entries}
+    if others:
+        lines.append(
+            f"Supabase has {len(others)} other logs, each whole: of monitors elsewhere, "
+            "or one that was removed here."
+        )
+    return "\n".join(lines)
 
 
 def _table_of(entries: list[AuditRow]) -> Table:

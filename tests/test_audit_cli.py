@@ -120,6 +120,11 @@ def test_log_is_compared_with_what_supabase_was_given(
     change_entry(filled, "DELETE FROM audit WHERE entry_no = 3")
     assert run("verify") == 1
     assert capsys.readouterr().out == "Entry 3 is in Supabase, but not here any more.\n"
+    change_entry(filled, "DELETE FROM audit")
+    assert run("verify") == 0
+    assert "Supabase has 1 other logs, each whole: of monitors elsewhere, or one that was removed" in (
+        capsys.readouterr().out
+    )
 
 
 def test_who_changed_an_account_at_the_terminal_is_in_the_log(
