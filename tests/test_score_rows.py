@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from fl_server.score_rows import ScoreRows
@@ -29,7 +31,8 @@ def test_curve_that_is_undefined_has_no_row() -> None:
 
 
 def test_every_score_has_a_row_of_the_round() -> None:
-    sheet = ScoreSheet.pool([evaluation_of(FakeSite("north").counts)])
+    north = FakeSite("north")
+    sheet = ScoreSheet.pool([replace(evaluation_of(north.counts), detection=north.detection)])
     rows = [row for row in ROWS.list_scores("*", sheet) if isinstance(row, MetricRow)]
     assert {row.metric for row in rows} == set(Metric) - {Metric.TRAIN_LOSS}
     assert {(row.run_id, row.round_no, row.site) for row in rows} == {("r1", 3, "*")}
