@@ -79,6 +79,7 @@ def test_every_file_tells_of_the_same_nodules(
     first = result["nodules"][0]
     assert float(rows[0]["probability"]) == pytest.approx(first["probability"])
     labels = sitk.ReadImage(str(tmp_path / "out" / "nodules.nii.gz"))
+    assert labels.GetMetaData("descrip").strip() == "Research use only, not for diagnosis."
     assert labels.GetPixel([round(i) for i in first["center_zyx_vox"][::-1]]) == 1
     view = json.loads((tmp_path / "view.json").read_text())
     voxels = np.fromfile(tmp_path / "view.raw", "<i2").reshape(view["size_zyx_vox"])

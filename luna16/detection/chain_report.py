@@ -11,7 +11,7 @@ from rich.table import Table
 from luna16.counts import FloatArray
 from luna16.detection.calibration import Calibration, find_calibration_error
 from luna16.detection.mark_scores import DetectionScores, count_detections
-from luna16.detection.result import NOTICE
+from luna16.detection.marks import NOTICE
 from luna16.score_report import ScoreReport, draw_report, make_report
 
 

@@ -70,9 +70,10 @@ def detect(
 
     Research use only, not for diagnosis.
     """
+    from luna16.detection.marks import NOTICE
     from luna16.detection.model_choice import find_model, load_detector
     from luna16.detection.publishing import check_new
-    from luna16.detection.result import NOTICE, draw_result
+    from luna16.detection.result import draw_result
     from luna16.model import select_device
 
     for path in filter(None, (out, view)):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import SimpleITK as sitk  # noqa: N813
 
-from luna16.detection.marks import Mark
+from luna16.detection.marks import NOTICE, Mark
 from luna16.geometry import Geometry
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -28,11 +28,15 @@ def draw_label_map(marks: Sequence[Mark], geometry: Geometry) -> UInt8Array:
 
 
 def write_label_map(path: Path, marks: Sequence[Mark], geometry: Geometry) -> None:
-    """Write the label map as NIfTI in the scan's own geometry; OSError if the disk is full."""
+    """Write the label map as NIfTI in the scan's own geometry; OSError if the disk is full.
+
+    The field ``descrip`` of its header says what it is not for.
+    """
     image = sitk.GetImageFromArray(draw_label_map(marks, geometry))
     image.SetOrigin(geometry.origin_xyz_mm)
     image.SetSpacing(geometry.spacing_xyz_mm)
     image.SetDirection(geometry.direction)
+    image.SetMetaData("ITK_FileNotes", NOTICE)
     try:
         sitk.WriteImage(image, str(path))
     except RuntimeError:

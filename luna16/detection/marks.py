@@ -7,6 +7,8 @@ import numpy as np
 
 from luna16.geometry import Vector3
 
+NOTICE = "Research use only, not for diagnosis."
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
