@@ -13,6 +13,7 @@ from luna16.terminal import (
     DeviceOption,
     JsonOption,
     SubsetOption,
+    ValidationOnlyOption,
     VerboseOption,
     open_progress,
 )
@@ -27,13 +28,7 @@ def evaluate_command(
     ],
     data: Annotated[Path, typer.Option(metavar="FOLDER", help="Data set in the layout of LUNA16.")],
     subset: SubsetOption = None,
-    validation_only: Annotated[
-        bool,
-        typer.Option(
-            "--validation-only",
-            help="Only scans that training left out, if DATA and --subset are what it was given.",
-        ),
-    ] = False,
+    validation_only: ValidationOnlyOption = False,
     out: Annotated[
         Path, typer.Option(metavar="FILE", help="Table of marks to write; it holds scan UIDs.")
     ] = Path("submission.csv"),

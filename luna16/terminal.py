@@ -29,6 +29,13 @@ SubsetOption = Annotated[
     list[int] | None,
     typer.Option(min=0, metavar="N", help="A subset to use; may be repeated. (default: all)"),
 ]
+ValidationOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--validation-only",
+        help="Only scans that training left out, if data and --subset are what it was given.",
+    ),
+]
 CuttingOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="The run's TOML file, whose data table says how patches are cut."),

@@ -1,9 +1,9 @@
 """Propose the places that may be nodules: bright blobs in the lungs, of 4 to 30 mm.
 
 The scan is smoothed at several scales (Lindeberg 1998, https://doi.org/10.1023/A:1008045108935). A blob is a
-local maximum of the Laplacian; it ranks by its smallest curvature, the least of the three eigenvalues of the
-Hessian, which is near 0 along a vessel and on a plate (Li, Sawchuk and Doi 2003,
-https://doi.org/10.1118/1.1581411).
+local maximum of the Laplacian. It ranks by the eigenvalues of its Hessian: by the smallest curvature, which
+is near 0 along a vessel and on a plate, and by how near that is to the largest (after Li, Sawchuk and Doi
+2003, https://doi.org/10.1118/1.1581411).
 """
 
 from collections.abc import Iterator
@@ -25,11 +25,12 @@ IntArray = npt.NDArray[np.intp]
 MAX_CANDIDATES = 150
 SCALES_VOX = ((1, 1.2), (1, 1.7), (1, 2.4), (2, 1.7), (2, 2.4), (2, 3.4), (2, 4.8))
 """How much the scan is shrunken, and the scale in voxels of that: a ball answers most to radius / sqrt(3)."""
-SOLID_FROM_HU = -400
+SOLID_FROM_HU = -550
 SMALLEST_LAPLACIAN = 0.05
 MARGIN_VOX = 8
 SAME_BLOB_RADII = 0.8
 SAME_BLOB_MM = 2.0
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _find_maxima_at(fill: Voxels, mask: BoolArray, scale_vox: float, shrink: int
     laplacian = _laplacian(smooth)
     laplacian *= np.float32(scale_vox**2)
     places = _keep_maxima(laplacian, np.argwhere((laplacian > SMALLEST_LAPLACIAN) & mask))
-    responses = _smallest_curvatures(smooth, places) * scale_vox**2
+    responses = _roundness(_curvatures(smooth, places)) * scale_vox**2
     return _Maxima(
         centers_zyx_vox=(places.astype(np.float64) + 0.5) * shrink - 0.5,
         radii_vox=np.full(len(places), scale_vox * shrink * np.sqrt(3)),
@@ -158,15 +159,21 @@ def _keep_maxima(values: Voxels, places: IntArray) -> IntArray:
     return places
 
 
-def _smallest_curvatures(smooth: Voxels, places: IntArray) -> FloatArray:
-    """Give, for each place, the curvature along the axis in which the values fall off least."""
+def _roundness(curvatures: FloatArray) -> FloatArray:
+    """Give the smallest curvature times the root of its share of the largest; 0 where it is no peak."""
+    smallest, largest = curvatures[:, 0].clip(min=0), curvatures[:, 2]
+    return np.asarray(smallest * np.sqrt(smallest / largest.clip(min=TINY)))
+
+
+def _curvatures(smooth: Voxels, places: IntArray) -> FloatArray:
+    """Give the three curvatures at each place, rising: how the values fall off along the main axes."""
     around = [smooth[z - 1 : z + 2, y - 1 : y + 2, x - 1 : x + 2] for z, y, x in places]
     cubes = np.asarray(around, np.float64).reshape(-1, 3, 3, 3)
     hessians = np.empty((len(cubes), 3, 3), np.float64)
     for i in range(3):
         for j in range(3):
             hessians[:, i, j] = _second_derivative(cubes, i, j)
-    return np.asarray(np.linalg.eigvalsh(-hessians)[:, 0], np.float64)
+    return np.asarray(np.linalg.eigvalsh(-hessians), np.float64)
 
 
 def _second_derivative(cubes: FloatArray, i: int, j: int) -> FloatArray:

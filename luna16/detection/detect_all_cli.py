@@ -14,6 +14,7 @@ from luna16.terminal import (
     DeviceOption,
     JsonOption,
     SubsetOption,
+    ValidationOnlyOption,
     VerboseOption,
     check_out,
     open_progress,
@@ -35,13 +36,7 @@ def detect_all(
         Path, typer.Option(metavar="FOLDER", help="Folder of what is found; another call goes on there.")
     ] = Path("detected"),
     subset: SubsetOption = None,
-    validation_only: Annotated[
-        bool,
-        typer.Option(
-            "--validation-only",
-            help="Only scans that training left out, if ROOT and --subset are what it was given.",
-        ),
-    ] = False,
+    validation_only: ValidationOnlyOption = False,
     calibration: CalibrationOption = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Fit probabilities to these scans; writes calibration.json.")
@@ -75,9 +70,9 @@ def detect_all(
         calibration=detector.calibration,
         seed=seed,
     )
+    content = {**report.to_json(), "num_set_aside": len(found.set_aside)}
     for reason in found.set_aside:
         typer.secho(f"Set aside: {reason}", fg="yellow", err=True)
-    content = {**report.to_json(), "num_set_aside": len(found.set_aside)}
     if as_json:
         typer.echo(json.dumps(content, indent=2))
     else:
