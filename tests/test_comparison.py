@@ -96,6 +96,7 @@ def test_model_of_one_site_is_kept_when_the_data_of_another_change(root: Path, t
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 def test_numbers_do_not_depend_on_the_number_of_processes(root: Path, tmp_path: Path) -> None:
     scores = run(make_comparison(root, tmp_path / "two"), num_jobs=2)
     assert [each.arm.name for each in scores] == ["central", "federated", "subset0 alone", "subset1 alone"]

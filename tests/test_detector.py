@@ -64,7 +64,9 @@ def test_second_run_gives_the_same_bits(scan: Scan, detector: Detector, detectio
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", ["RAI", "LPI", "PSR"])
+@pytest.mark.parametrize(
+    "order", ["PSR", *(pytest.param(order, marks=pytest.mark.soak) for order in ("RAI", "LPI"))]
+)
 def test_other_order_of_voxels_gives_the_same_marks(
     order: str, scan: Scan, detector: Detector, detection: Detection
 ) -> None:

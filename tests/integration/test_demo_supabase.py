@@ -53,6 +53,7 @@ def test_demo_ends_with_the_same_rows_in_both_stores(tmp_path: Path, supabase: S
     )
 
 
+@pytest.mark.soak
 def test_demo_with_a_dead_supabase_trains_all_the_same(tmp_path: Path, supabase: SupabaseServer) -> None:
     done = run_demo(tmp_path / "demo", supabase, url=f"http://127.0.0.1:{find_free_port()}", rounds=1)
     assert done.returncode == 0, done.stderr

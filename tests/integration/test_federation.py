@@ -270,6 +270,7 @@ def find_series_uids(workplace: Workplace, scans: Path) -> list[str]:
 
 
 @pytest.mark.browser
+@pytest.mark.soak
 def test_the_monitor_shows_the_charts_of_a_real_run(workplace: Workplace, browser: Any) -> None:
     server = workplace.start_server()
     workplace.start_site("north", 0)

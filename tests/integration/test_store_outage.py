@@ -28,7 +28,7 @@ NUM_ROUNDS = 60
 AWAY_FROM_ROUND, BACK_IN_ROUND = 15, 45
 ROUND_S = 0.25
 LOST_SHARE = 0.3
-DRAINED_WITHIN_S = 15.0
+DRAINED_WITHIN_S = 60.0
 POISON = RunRow("poison", "Too long", RunState.RUNNING, 2**31, {}, utc_now())
 """Its number of rounds fits SQLite's integer, which has 8 bytes, but not Postgres', which has 4."""
 
