@@ -125,6 +125,7 @@ class Site:
             self.config.data_root,
             shard.validation,
             device=self._device,
+            subsets=self.config.subsets,
             on_scan=on_scan,
         )
         for fault in found.faults:

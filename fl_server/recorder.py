@@ -188,15 +188,13 @@ class Recorder:
 
     def keep_failure(self, site: str, reason: str) -> None:
         """Write that a site's part of the round failed, and why."""
-        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
         text = f"Site '{site}' failed in round {self._round.round_no}: {reason}"
-        self.keep_event("site_failed", text, site)
+        self._end_part(site, reason, "site_failed", text)
 
     def keep_declined(self, site: str, reason: str) -> None:
         """Write that a site did not agree to its part of the round, and why."""
-        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
         text = f"Site '{site}' declined its part of round {self._round.round_no}: {reason}"
-        self.keep_event("site_declined", text, site)
+        self._end_part(site, reason, "site_declined", text)
 
     def shut_out(self, site: str, reason: str) -> None:
         """Write that a site takes no part from the next round on, until a coordinator lets it back."""
@@ -244,6 +242,10 @@ class Recorder:
         work_s = reply.train_s if isinstance(reply, TrainReply) else reply.evaluate_s
         exchange = Exchange(sent_at.timestamp(), reply.began_at_s, received_at.timestamp(), work_s)
         return self._clocks.find_begin(site, exchange)
+
+    def _end_part(self, site: str, reason: str, kind: str, text: str) -> None:
+        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
+        self.keep_event(kind, text, site)
 
     def _change_part(self, site: str, **changes: Any) -> SiteRoundRow:
         """Change what is known of a site's part of the round, and return it to be written."""

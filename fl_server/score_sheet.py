@@ -83,14 +83,12 @@ class ScoreSheet:
 
 def _list_detection(counts: DetectionCounts) -> Iterator[ScoredMetric]:
     """Give the scores of whole scans; each is of all nodules, found or not."""
-    result, num_nodules, num_scans = score(counts.marks), counts.marks.num_nodules, counts.marks.num_scans
+    result, num_nodules = score(counts.marks), counts.marks.num_nodules
     yield ScoredMetric(Metric.DETECTION_CPM, result.cpm, num_nodules)
     for metric, value in zip_longest(DETECTION_SENSITIVITIES, result.sensitivities or ()):
         yield ScoredMetric(metric, value, num_nodules)
-    proposed = counts.num_nodules_proposed / num_nodules if num_nodules else None
-    yield ScoredMetric(Metric.CANDIDATE_SENSITIVITY, proposed, num_nodules)
-    per_scan = counts.num_candidates / num_scans if num_scans else None
-    yield ScoredMetric(Metric.CANDIDATES_PER_SCAN, per_scan, num_scans)
+    yield ScoredMetric(Metric.CANDIDATE_SENSITIVITY, counts.candidate_sensitivity, num_nodules)
+    yield ScoredMetric(Metric.CANDIDATES_PER_SCAN, counts.candidates_per_scan, counts.marks.num_scans)
 
 
 def _add_if_all(parts: Sequence[AdditiveT | None]) -> AdditiveT | None:

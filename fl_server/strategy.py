@@ -13,7 +13,7 @@ from flwr.serverapp.strategy import FedAvg
 from fl_core import messages
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
-from fl_core.messages import EvaluateReply, TrainReply
+from fl_core.messages import EvaluateReply, TaskId, TrainReply
 from fl_server.drift import Drift, change_between, measure_drift
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
@@ -53,6 +53,7 @@ class NoduleFedAvg(FedAvg):
         self._evaluations: dict[str, EvaluateReply] = {}
         self._arrays = ArrayRecord()
         self._task = ConfigRecord()
+        self._task_id = TaskId(recorder.run_id, round_no=0)
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -60,6 +61,7 @@ class NoduleFedAvg(FedAvg):
         """Send the model to every site that is ready, once there are enough."""
         self._roll_call.wait_for(self._config.min_sites, self._config.wait_for_sites_s)
         self._arrays, self._task = arrays, config
+        self._task_id = TaskId(self._recorder.run_id, server_round)
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
         tasks = list(super().configure_train(server_round, _pack(arrays), config, grid))
         self._silent = {self._site_of(task) for task in tasks}
@@ -152,8 +154,7 @@ class NoduleFedAvg(FedAvg):
             return None
 
     def _expect_of(self, site: str) -> Expected:
-        task = messages.unpack_task_id(RecordDict({messages.CONFIG: self._task}))
-        return Expected(task, self._arrays, self._roll_call.num_train_patches_of(site))
+        return Expected(self._task_id, self._arrays, self._roll_call.num_train_patches_of(site))
 
     def _leave_out_too_long(self) -> None:
         """Take out the updates that are far longer than the others."""

@@ -190,3 +190,15 @@ def test_scan_without_lungs_counts_with_all_its_nodules_missed(
     assert (counts.marks.num_nodules, counts.num_nodules_proposed) == (len(nodules), 0)
     assert "its nodules count as missed: subset0, scan" in paper.getvalue()
     assert "No lungs were found" in paper.getvalue()
+
+
+@pytest.mark.slow
+def test_nodules_are_looked_for_in_the_subsets_of_the_site_alone(
+    scans: Path, home: SiteHome, paper: io.StringIO, tmp_path: Path
+) -> None:
+    data_root = tmp_path / "shard"
+    shutil.copytree(scans, data_root)
+    (data_root / "subset1").mkdir()  # of another site, and without a scan
+    config = SiteConfig(site="north", data_root=data_root, device="cpu", subsets=(0,))
+    site = Site(config, home, SiteDisplay(Console(file=paper)))
+    assert site.detect(weights_of(), SETTINGS, round_no=3).marks.num_scans == 1

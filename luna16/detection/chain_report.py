@@ -26,7 +26,7 @@ class DetectionReport:
     score: ScoreReport
     given: ScoreReport | None
     candidate_sensitivity: float | None
-    candidates_per_scan: float
+    candidates_per_scan: float | None
     median_distance_mm: float | None
     median_diameter_error: float | None
     raw_calibration_error: float | None
@@ -47,12 +47,11 @@ def make_detection_report(
 ) -> DetectionReport:
     """Score scans; ``seed`` is that of the bootstrap."""
     counts = count_detections(scans)
-    num_nodules = counts.marks.num_nodules
     return DetectionReport(
         score=make_report([scan.scores for scan in scans], seed=seed),
         given=given,
-        candidate_sensitivity=counts.num_nodules_proposed / num_nodules if num_nodules else None,
-        candidates_per_scan=counts.num_candidates / len(scans),
+        candidate_sensitivity=counts.candidate_sensitivity,
+        candidates_per_scan=counts.candidates_per_scan,
         median_distance_mm=_median(np.concatenate([scan.distances_mm for scan in scans])),
         median_diameter_error=_median(abs(np.concatenate([scan.diameter_ratios for scan in scans]) - 1)),
         raw_calibration_error=find_calibration_error(counts.marks, None),

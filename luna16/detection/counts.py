@@ -16,3 +16,14 @@ class DetectionCounts(Additive):
     marks: EvalCounts
     num_candidates: int
     num_nodules_proposed: int
+
+    @property
+    def candidate_sensitivity(self) -> float | None:
+        """The share of nodules that some candidate hits; None without a nodule."""
+        num_nodules = self.marks.num_nodules
+        return self.num_nodules_proposed / num_nodules if num_nodules else None
+
+    @property
+    def candidates_per_scan(self) -> float | None:
+        """The mean number of candidates; None without a scan."""
+        return self.num_candidates / self.marks.num_scans if self.marks.num_scans else None

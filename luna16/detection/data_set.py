@@ -48,7 +48,7 @@ def detect_data_set(
     set_aside: list[str] = []
     for num_done, file in enumerate(files, start=1):
         try:
-            found.append((file, kept.find(file) or _detect(file, detector, kept, device)))
+            found.append((file, kept.find(file) or _detect_and_keep(file, detector, kept, device)))
         except ValueError as error:
             set_aside.append(str(error))
         if on_scan:
@@ -62,13 +62,19 @@ def detect_data_set(
     return DetectedDataSet(*map(tuple, (*zip(*found, strict=True), scores, set_aside)))
 
 
-def _detect(file: ScanFile, detector: Detector, kept: KeptDetections, device: torch.device) -> Detection:
-    """Find the nodules of a scan and keep them; ValueError, which tells its place, if it cannot be used."""
+def detect_in_file(file: ScanFile, detector: Detector, device: torch.device) -> Detection:
+    """Find the nodules of a scan; ValueError, which tells its place, if it cannot be used."""
     scan = load_scan(file)
     try:
-        detection = detect_nodules(scan, detector, device=device)
+        return detect_nodules(scan, detector, device=device)
     except ValueError as error:
         raise ValueError(f"{file.place}: {error}") from error
+
+
+def _detect_and_keep(
+    file: ScanFile, detector: Detector, kept: KeptDetections, device: torch.device
+) -> Detection:
+    detection = detect_in_file(file, detector, device)
     kept.keep(file, detection)
     return detection
 

@@ -1,6 +1,6 @@
 """Find the nodules in a site's validation scans, to know how good the whole chain is there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,10 +8,11 @@ import torch
 
 from luna16.annotations import group_by_series
 from luna16.dataset import PatchSet
-from luna16.detection.detector import Detector, detect_nodules
+from luna16.detection.data_set import detect_in_file
+from luna16.detection.detector import Detector
 from luna16.detection.mark_scores import DetectionScores, score_detection
 from luna16.detection.marks import Detection
-from luna16.scan import ScanFile, find_scans, load_scan
+from luna16.scan import find_scans
 
 NOTHING = Detection(marks=(), num_candidates=0, warnings=(), seconds={})
 
@@ -30,6 +31,7 @@ def detect_in_shard(
     validation: PatchSet,
     *,
     device: torch.device,
+    subsets: Sequence[int] | None = None,
     on_scan: Callable[[int, int], None] | None = None,
 ) -> DetectedShard:
     """Find the nodules of every validation scan, with one scan in memory at a time.
@@ -37,13 +39,14 @@ def detect_in_shard(
     A scan in which nothing can be found, as one without lungs, counts with all its nodules missed: left out
     it would make the chain look better than it is. ``on_scan`` is told the scans done and all scans.
     """
-    files = [file for file in find_scans(data_root) if file.series_uid in set(validation.series_uids)]
+    wanted = set(validation.series_uids)
+    files = [file for file in find_scans(data_root, subsets) if file.series_uid in wanted]
     nodules, excluded = group_by_series(validation.nodules), group_by_series(validation.excluded)
     scans: list[DetectionScores] = []
     faults: list[str] = []
     for num_done, file in enumerate(files, start=1):
         try:
-            detection = _detect(file, detector, device)
+            detection = detect_in_file(file, detector, device)
         except ValueError as error:
             faults.append(str(error))
             detection = NOTHING
@@ -52,11 +55,3 @@ def detect_in_shard(
         if on_scan:
             on_scan(num_done, len(files))
     return DetectedShard(tuple(scans), tuple(faults))
-
-
-def _detect(file: ScanFile, detector: Detector, device: torch.device) -> Detection:
-    scan = load_scan(file)
-    try:
-        return detect_nodules(scan, detector, device=device)
-    except ValueError as error:
-        raise ValueError(f"{file.place}: {error}") from error
