@@ -185,7 +185,7 @@ def test_scan_without_lungs_counts_with_all_its_nodules_missed(
         scan = load_scan(file)
         return replace(scan, voxels_hu=np.full_like(scan.voxels_hu, 40))
 
-    monkeypatch.setattr("luna16.detection.shard.load_scan", fill)
+    monkeypatch.setattr("luna16.detection.data_set.load_scan", fill)
     counts = site.detect(weights_of(), SETTINGS, round_no=3)
     assert (counts.marks.num_nodules, counts.num_nodules_proposed) == (len(nodules), 0)
     assert "its nodules count as missed: subset0, scan" in paper.getvalue()
