@@ -5,7 +5,6 @@ Run it with ``luna16 phantom OUT``. Each subset folder is one site with a scanne
 
 import csv
 import multiprocessing
-import signal
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable
@@ -23,6 +22,7 @@ from luna16.phantom_findings import Finding, draw_findings
 from luna16.phantom_scanner import Scanner, acquire, scanner_of_site, vendor_of_site
 from luna16.phantom_shapes import Canvas, FloatArray, random_direction
 from luna16.scan import Int16Array, make_image
+from luna16.worker_processes import ctrl_c_held_back
 
 SIZE_ZYX_VOX = (96, 192, 192)
 FLIPPED_DIRECTION = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -156,13 +156,10 @@ def _write_scans(
     folder: Path, tasks: list[ScanTask], on_progress: Callable[[int, int], None] | None
 ) -> list[ScanRows]:
     """Write the scans with one process a core, and give their rows in the order of the tasks."""
-    pool = ProcessPoolExecutor(
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C reaches this process, which stops the others
-    )
+    pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
     try:
-        futures = [pool.submit(write_scan, folder, task) for task in tasks]
+        with ctrl_c_held_back():
+            futures = [pool.submit(write_scan, folder, task) for task in tasks]
         for num_done, future in enumerate(as_completed(futures), start=1):
             future.result()
             if on_progress:

@@ -252,15 +252,19 @@ def test_build_that_was_killed_leaves_no_process_and_goes_on_where_it_ended(tmp_
     (tmp_path / "run.toml").write_text("[data]\npatch_size_vox = 64\n")
     command = [sys.executable, "-c", "from luna16.cli import main; main()", "prepare", root, cache]
     process = subprocess.Popen([*command, "--jobs", "2", "--config", tmp_path / "run.toml"])
-    while not (parts := list(cache.glob("patches-*/parts.jsonl"))):
+    while not count_parts(cache):
         time.sleep(0.001)
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    num_before = len(parts[0].read_text().split("\n")) - 1
+    num_before = count_parts(cache)
     assert psutil.wait_procs(children, timeout=10)[1] == []
     assert list(cache.glob("patches-*/index.json")) == []
     resumed = prepare_patches(plan_patches(root, BIG), cache, num_jobs=1)
     fresh = prepare_patches(plan_patches(root, BIG), tmp_path / "fresh", num_jobs=1)
     assert 0 < num_before < 6
     np.testing.assert_array_equal(resumed.patches_hu, fresh.patches_hu)
+
+
+def count_parts(cache: Path) -> int:
+    return sum(path.read_text().count("\n") for path in cache.glob("patches-*/parts.jsonl"))

@@ -1,6 +1,8 @@
 """Items are worked on in processes: all are answered, even when a process dies over one."""
 
 import math
+import subprocess
+import sys
 import time
 
 import psutil
@@ -46,3 +48,34 @@ def test_processes_end_at_once_when_the_caller_stops() -> None:
     workers = [p for p in set(psutil.Process().children()) - before if "spawn_main" in " ".join(p.cmdline())]
     assert workers == []
     assert time.monotonic() - begun < 2
+
+
+INTERRUPTED = """
+import math, multiprocessing.util, os, signal, sys, threading, time
+from multiprocessing import resource_tracker
+from luna16.worker_processes import run_each
+
+def start_and_interrupt(*arguments):
+    started.append(start(*arguments))
+    if len(started) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGINT)  # which any thread of this process may take
+        time.sleep(0.2)
+    return started[-1]
+
+resource_tracker.ensure_running()
+started, start = [], multiprocessing.util.spawnv_passfds
+multiprocessing.util.spawnv_passfds = start_and_interrupt
+threading.Thread(target=time.sleep, args=(1,)).start()
+try:
+    list(run_each(math.sqrt, [1.0, 4.0], num_jobs=2))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("num_started", [1, 2])
+def test_ctrl_c_while_a_process_starts_is_answered_by_the_caller_alone(num_started: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(num_started)], check=False, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"interrupted\n", b"")
