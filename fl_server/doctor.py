@@ -25,7 +25,7 @@ def examine(config_path: Path | None, home: Path) -> Iterator[Finding]:
     yield from machine_checks.look_at_secrets(Path(".env"))
     yield from machine_checks.look_at_ports(config, home)
     yield machine_checks.look_at_disk(home)
-    yield machine_checks.look_at_certificates()
+    yield machine_checks.look_at_certificates(config, home)
     yield from _examine_stores(home)
 
 

@@ -66,6 +66,7 @@ class NoduleFedAvg(FedAvg):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Average the good updates; RunFailedError if they are fewer than ``min_sites``."""
         self._note_silent_sites()
+        self._leave_out_revoked_sites()
         if len(self._updates) < self._config.min_sites:
             raise RunFailedError(
                 f"Round {server_round} has good updates of {len(self._updates)} sites, expected at least "
@@ -142,6 +143,12 @@ class NoduleFedAvg(FedAvg):
     def _note_silent_sites(self) -> None:
         for site in sorted(self._silent):
             self._recorder.keep_no_answer(site)
+
+    def _leave_out_revoked_sites(self) -> None:
+        """Drop what has come from a site that was revoked since."""
+        for site in [site for site in sorted(self._updates) if not self._roll_call.is_allowed(site)]:
+            del self._updates[site]
+            self._recorder.keep_failure(site, "It was revoked in this round; its update was left out.")
 
     def _measure_drifts(self, mean: ArrayRecord) -> dict[str, Drift]:
         """Return what each update did, beside the change from the model that was sent to the mean."""

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fl_client.link import Link
 from fl_client.session import EndOfSession, take_part
 from fl_core.config import SiteConfig
 from fl_core.errors import SiteDataError, SiteRefusedError, UsageError
@@ -51,7 +52,7 @@ def test_site_without_usable_data_ends_before_it_connects(tmp_path: Path) -> Non
     config = SiteConfig(site="north", data_root=tmp_path / "nowhere")
     paper = io.StringIO()
     with pytest.raises(SiteDataError, match="Site 'north': "):
-        take_part(config, tmp_path / "north", Console(file=paper))
+        take_part(config, Link(config.server), tmp_path / "north", Console(file=paper))
     assert "coordinator" not in paper.getvalue()
 
 
@@ -61,5 +62,5 @@ def test_site_that_runs_already_does_not_start_again(tmp_path: Path, scans: Path
     first = SiteHome(tmp_path / "north", "north")
     config = SiteConfig(site="north", data_root=scans)
     with pytest.raises(UsageError, match="Site 'north' runs on this machine already"):
-        take_part(config, tmp_path / "north", Console(file=io.StringIO()))
+        take_part(config, Link(config.server), tmp_path / "north", Console(file=io.StringIO()))
     first.close()

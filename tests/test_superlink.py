@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationW
 
 @pytest.fixture
 def config() -> ServerConfig:
-    return ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    return ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_superlink_that_ends_at_once_is_told_with_its_log(
     config: ServerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = [sys.executable, "-c", "raise SystemExit('no')"]
-    monkeypatch.setattr(superlink, "_command", lambda _config: failing)
+    monkeypatch.setattr(superlink, "_command", lambda _config, **_: failing)
     with pytest.raises(RunFailedError, match=r"did not come up; .*superlink\.log says why"):
         SuperLink.start(config, tmp_path, {})
     assert (tmp_path / "superlink.log").read_text() == "no\n"
