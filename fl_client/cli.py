@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from fl_client.init_cli import init
+from fl_client.leaving import leave
 from fl_client.link import Link
 from fl_core.config import (
     DEFAULT_SERVER,
@@ -119,4 +120,8 @@ def _find_server(kit: Kit, site: str, asked: str | None) -> str:
 
 def main() -> None:
     """Run ``fl-client``."""
-    run_command(app)
+    try:
+        run_command(app)
+    except SystemExit as end:
+        leave(int(end.code or 0))
+        raise

@@ -68,6 +68,7 @@ class SuperLink:
         env = flower_environment(folder / "flower") | variables
         if credentials:
             env[CERTIFICATES_VARIABLE] = str(credentials.folder)
+            env["GRPC_VERBOSITY"] = "info"  # tells each TLS handshake that fails; Flower asks for errors only
         process = start_child(
             _command(config, is_guarded=credentials is not None), log_file=log_file, env=env
         )
