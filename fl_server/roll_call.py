@@ -194,8 +194,8 @@ class RollCall:
             )
             return
         holder = self._members.get(who.site)
-        is_live = holder is not None and holder.node_id in self._grid.get_online_node_ids()
-        if holder and is_live and holder.who.instance != who.instance:
+        others = self._grid.get_online_node_ids() - {node_id}  # a node is one key, and the same site
+        if holder and holder.node_id in others and holder.who.instance != who.instance:
             self._refuse(node_id, f"A connected site has the name '{who.site}' already. Choose another.")
             return
         self._members[who.site] = Member(node_id, who)

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fl_client import session
 from fl_client.link import Link
 from fl_client.session import EndOfSession, take_part
+from fl_core.admission import Cause
 from fl_core.config import SiteConfig
 from fl_core.errors import SiteDataError, SiteRefusedError, UsageError
 
@@ -64,3 +66,34 @@ def test_site_that_runs_already_does_not_start_again(tmp_path: Path, scans: Path
     with pytest.raises(UsageError, match="Site 'north' runs on this machine already"):
         take_part(config, Link(config.server), tmp_path / "north", Console(file=io.StringIO()))
     first.close()
+
+
+def test_key_that_stays_in_use_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, link, now_s = EndOfSession(), Link("a:1", fingerprint="SHA256:abc"), 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
+    assert "connected already; trying again" in end.take_link_end(Cause.KEY_IN_USE, link)
+    now_s += session.KEY_IN_USE_FOR_S - 1
+    end.take_link_end(Cause.KEY_IN_USE, link)
+    assert end.is_open
+    now_s += 1
+    end.take_link_end(Cause.KEY_IN_USE, link)
+    assert "Another program is connected with the key of this site (SHA256:abc)" in str(end.error)
+
+
+def test_link_that_was_up_in_between_begins_the_waiting_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, link, now_s = EndOfSession(), Link("a:1"), 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
+    end.take_link_end(Cause.KEY_IN_USE, link)
+    assert end.take_link_end(None, link) == "The link to the coordinator has ended"
+    now_s += session.KEY_IN_USE_FOR_S
+    end.take_link_end(Cause.KEY_IN_USE, link)
+    assert end.is_open
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.KEY_IN_USE])
+def test_every_other_refusal_ends_the_session_with_one_sentence_that_says_what_to_do(cause: Cause) -> None:
+    end = EndOfSession()
+    end.take_link_end(cause, Link("a:1", fingerprint="SHA256:abc"))
+    assert isinstance(end.error, SiteRefusedError)
+    assert "\n" not in str(end.error)
+    assert "{" not in str(end.error)

@@ -233,7 +233,7 @@ def test_revoked_site_is_cut_off_in_the_middle_of_a_round(
     assert is_eventually(lambda: bool(place.rows(EventRow, kind="site_cut_off", site="south")))
     last = max(row.round_no for row in place.rows(SiteRoundRow, site="south"))
     assert is_eventually(lambda: is_over_without_south(place, last), WAIT_S)
-    with SuperNode.start(place.link_of("south"), place.folder / "again") as again:
+    with SuperNode.start(place.link_of("south"), place.folder / "revoked") as again:
         assert is_eventually(lambda: again.refusal is Cause.UNKNOWN_KEY, WAIT_S)
     assert has_event(place, r"Site 'south' was refused \(from 127\.0\.0\.1\): its key is revoked\.")
     assert (north.poll(), run.poll()) == (None, None)
@@ -262,8 +262,9 @@ def test_site_is_let_in_again_and_its_new_key_takes_the_place_of_the_old(
     place: SecurePlace, run: subprocess.Popen[str], north: subprocess.Popen[str]
 ) -> None:
     allow(place, "south", is_allowed=True)
-    assert is_eventually(lambda: stays_connected(place, "old"), WAIT_S)
-    with SuperNode.start(place.link_of("south"), place.folder / "replaced") as old:
+    assert is_eventually(lambda: stays_connected(place, "again"), WAIT_S)
+    with SuperNode.start(place.link_of("south"), place.folder / "old") as old:
+        assert is_eventually(lambda: is_in(place, "old"), WAIT_S)
         place.run("fl-client", "init", "--site", "south", "--replace", home=place.home_of("south"))
         public = place.key_folder("south") / "south.pub"
         place.run("fl-server", "sites", "add", "south", "--key", str(public), "--replace")
@@ -274,7 +275,10 @@ def test_site_is_let_in_again_and_its_new_key_takes_the_place_of_the_old(
 
 def stays_connected(place: SecurePlace, name: str) -> bool:
     """Say whether south gets in with the key that it has now."""
-    log = place.folder / name / "supernode.log"
-    with SuperNode.start(place.link_of("south"), log.parent) as node:
-        is_eventually(lambda: node.refusal is not None or "SuperNode ID" in log.read_text(), WAIT_S)
+    with SuperNode.start(place.link_of("south"), place.folder / name) as node:
+        is_eventually(lambda: node.refusal is not None or is_in(place, name), WAIT_S)
         return node.refusal is None
+
+
+def is_in(place: SecurePlace, name: str) -> bool:
+    return "SuperNode ID" in (place.folder / name / "supernode.log").read_text()
