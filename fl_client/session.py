@@ -1,6 +1,7 @@
 """A hospital's session: prepare the data, connect, serve tasks, and connect again when the link is lost."""
 
 import logging
+import math
 import time
 from contextlib import closing
 from pathlib import Path
@@ -21,8 +22,12 @@ from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError
 
 logger = logging.getLogger(__name__)
 
-KEY_IN_USE_FOR_S = 30.0
-"""A link that was lost keeps the key for up to 20 seconds; whoever has it after that is another program."""
+PATIENCE_S = {
+    Cause.CUT_OFF: math.inf,  # the coordinator's next run knows the key, but not the link of the run before
+    Cause.KEY_IN_USE: 30.0,  # a link that was lost holds the key for up to 20 seconds
+    Cause.UNKNOWN_KEY: 5.0,  # a coordinator that has just started does not know the keys yet
+}
+"""How long each refusal may pass by itself; any other is final at once."""
 LAST_WORDS_S = 2.0
 """How long the link stays up after the end, so that the coordinator gets the last answer."""
 
@@ -32,7 +37,7 @@ class EndOfSession:
 
     def __init__(self) -> None:
         self.error: FedLunaError | None = None
-        self._in_use_since_s: float | None = None
+        self._refused: tuple[Cause, float] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -44,16 +49,16 @@ class EndOfSession:
         self.error = SiteRefusedError(reason)
 
     def take_link_end(self, refusal: Cause | None, link: Link) -> str:
-        """Say what the end of a link means; the session ends too if the coordinator wants it so."""
-        if refusal is not Cause.KEY_IN_USE:
-            self._in_use_since_s = None
+        """Say what the end of a link means; the session ends too if it was refused and that does not pass."""
         if refusal is None:
+            self._refused = None
             return "The link to the coordinator has ended"
-        if refusal is Cause.KEY_IN_USE:
-            self._in_use_since_s = self._in_use_since_s or time.monotonic()
-            if time.monotonic() - self._in_use_since_s < KEY_IN_USE_FOR_S:
-                return "The coordinator says that this site is connected already; trying again"
-        self.refuse(_REASONS[refusal].format(key=link.fingerprint))
+        now_s = time.monotonic()
+        if self._refused is None or self._refused[0] is not refusal:
+            self._refused = refusal, now_s
+        if now_s - self._refused[1] < PATIENCE_S.get(refusal, 0.0):
+            return f"The coordinator has refused the link ({refusal}); trying again"
+        self.refuse(_FINAL[refusal].format(key=link.fingerprint))
         return "The coordinator has refused this site"
 
     def explain(self, error: Exception) -> str:
@@ -65,7 +70,7 @@ class EndOfSession:
         return f"The site's program failed ({type(error).__name__}); its own terminal says why."
 
 
-_REASONS = {
+_FINAL = {
     Cause.NO_KEY: "The coordinator lets in enrolled sites only. Start with --kit FILE.",
     Cause.UNKNOWN_KEY: (
         "The coordinator does not accept the key of this site ({key}): it is not enrolled there, or revoked. "
@@ -74,10 +79,6 @@ _REASONS = {
     Cause.KEY_IN_USE: (
         "Another program is connected with the key of this site ({key}). End it; if it is not yours, "
         "make a new key with `fl-client init --replace` and tell who runs the coordinator."
-    ),
-    Cause.CUT_OFF: (
-        "The coordinator has cut this site off: its key ({key}) was revoked or replaced. "
-        "Ask who runs the coordinator."
     ),
     Cause.CLOCK: "This machine's clock is over five minutes off. Set it (NTP), then start again.",
     Cause.UNSIGNED: "The coordinator cannot read this site's signature. Use the same FedLuna at both ends.",

@@ -33,6 +33,7 @@ class Doorkeeper:
     def __init__(self, link: SuperLink, home: Path, store: Store, run_id: str) -> None:
         self._link = link
         self._enrolments = Enrolments(home)
+        self._known: list[Enrolment] = []
         self._store = store
         self._run_id = run_id
         self._nodes: dict[Door, int] = {}
@@ -41,26 +42,32 @@ class Doorkeeper:
 
     def open(self) -> None:
         """Let the enrolled sites in; KeyFileError if an enrolment cannot be read."""
-        self._follow(list(self._enrolments))
+        self._known = list(self._enrolments)
+        self._follow()
 
     def look(self) -> None:
         """Follow what has changed, and tell who was refused; what fails is tried at the next look."""
+        fault = ""
         try:
-            self._follow(list(self._enrolments))
-        except (KeyFileError, StoreError, httpx.HTTPError) as error:
-            if (fault := str(error)) != self._fault:
-                logger.warning("The sites' keys stay as they were: %s", fault)
-                self._fault = fault
-        else:
-            self._fault = ""
+            self._known = list(self._enrolments)
+        except KeyFileError as error:  # who was enrolled before stays so, and can be revoked
+            fault = str(error)
+        try:
+            self._follow()
+        except (StoreError, httpx.HTTPError) as error:
+            fault = str(error)
+        if fault and fault != self._fault:
+            logger.warning("The sites' keys stay as they were: %s", fault)
+        self._fault = fault
         for line in self._link.read_new_log_lines():
             self._take_line(line)
 
-    def _follow(self, enrolments: list[Enrolment]) -> None:
+    def _follow(self) -> None:
         shut_out = {row.site for row in self._store.get(SiteAccessRow) if not row.is_allowed}
-        wanted = {(each.site, each.fingerprint): each for each in enrolments if each.site not in shut_out}
+        wanted = {(each.site, each.fingerprint): each for each in self._known if each.site not in shut_out}
         for door in self._nodes.keys() - wanted.keys():
-            self._link.unregister(self._nodes.pop(door))
+            self._link.unregister(self._nodes[door])
+            del self._nodes[door]  # only now: what failed is tried again
             self._keep(
                 "site_cut_off", f"Site '{door[0]}' is cut off: its key is not accepted any more.", door[0]
             )
@@ -76,9 +83,8 @@ class Doorkeeper:
 
     def _find_holders(self, refusal: KeyRefusal) -> tuple[str | None, str | None]:
         """Return the sites that the key is and was enrolled for."""
-        enrolments = list(self._enrolments)
-        holder = next((each.site for each in enrolments if each.fingerprint == refusal.key), None)
-        former = next((each.site for each in enrolments if refusal.key in each.former_keys), None)
+        holder = next((each.site for each in self._known if each.fingerprint == refusal.key), None)
+        former = next((each.site for each in self._known if refusal.key in each.former_keys), None)
         return holder, former
 
     def _tell(self, text: str, site: str | None) -> None:

@@ -106,7 +106,11 @@ class SuperLink:
 
     def unregister(self, node_id: int) -> None:
         """Let a node in no more: its next call is refused, and what it was asked fails at once."""
-        self.control.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
+        try:
+            self.control.UnregisterNode(UnregisterNodeRequest(node_id=node_id))
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:  # that it is not there any more is well
+                raise
 
     def read_new_log_lines(self) -> list[str]:
         """Return the whole lines that were logged since the last look."""

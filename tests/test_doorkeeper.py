@@ -1,6 +1,7 @@
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -103,16 +104,34 @@ def test_new_key_new_name_and_new_site_are_followed(
     assert not before.keys() & link.inside.keys()
 
 
-def test_enrolment_that_is_damaged_ends_a_start_but_not_a_run(
-    keeper: Doorkeeper, link: PaperLink, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def test_enrolment_that_is_damaged_ends_a_start_but_not_a_run_in_which_sites_can_be_revoked(
+    keeper: Doorkeeper, link: PaperLink, tmp_path: Path, store: SqliteStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / "enrolled" / "north.json").write_text("")
+    (tmp_path / "enrolled" / "south.json").write_text("")
     for _ in range(2):
         keeper.look()
     assert sorted(link.inside.values()) == ["north", "south"]
     assert caplog.text.count("The sites' keys stay as they were") == 1
+    say(store, is_allowed=False)
+    keeper.look()
+    assert list(link.inside.values()) == ["south"]
     with pytest.raises(KeyFileError):
         keeper.open()
+
+
+def test_cutting_off_that_fails_is_tried_again(
+    keeper: Doorkeeper, link: PaperLink, store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_node_id: int) -> None:
+        raise httpx.ReadTimeout("busy")
+
+    say(store, is_allowed=False)
+    with monkeypatch.context() as busy:
+        busy.setattr(link, "unregister", fail)
+        keeper.look()
+    assert sorted(link.inside.values()) == ["north", "south"]
+    keeper.look()
+    assert list(link.inside.values()) == ["south"]
 
 
 def refuse(link: PaperLink, pem: bytes, times: int = 1) -> None:

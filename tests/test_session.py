@@ -68,32 +68,52 @@ def test_site_that_runs_already_does_not_start_again(tmp_path: Path, scans: Path
     first.close()
 
 
-def test_key_that_stays_in_use_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    end, link, now_s = EndOfSession(), Link("a:1", fingerprint="SHA256:abc"), 100.0
+LINK = Link("a:1", fingerprint="SHA256:abc")
+PASSING = [(Cause.KEY_IN_USE, "Another program is connected"), (Cause.UNKNOWN_KEY, "does not accept the key")]
+
+
+@pytest.mark.parametrize(("cause", "words"), PASSING)
+def test_refusal_that_may_pass_ends_the_session_only_if_it_does_not(
+    cause: Cause, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, now_s = EndOfSession(), 100.0
     monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
-    assert "connected already; trying again" in end.take_link_end(Cause.KEY_IN_USE, link)
-    now_s += session.KEY_IN_USE_FOR_S - 1
-    end.take_link_end(Cause.KEY_IN_USE, link)
+    assert end.take_link_end(cause, LINK) == f"The coordinator has refused the link ({cause}); trying again"
+    now_s += session.PATIENCE_S[cause] - 1
+    end.take_link_end(cause, LINK)
     assert end.is_open
     now_s += 1
-    end.take_link_end(Cause.KEY_IN_USE, link)
-    assert "Another program is connected with the key of this site (SHA256:abc)" in str(end.error)
+    end.take_link_end(cause, LINK)
+    assert isinstance(end.error, SiteRefusedError)
+    assert words in str(end.error)
+    assert "SHA256:abc" in str(end.error)
 
 
-def test_link_that_was_up_in_between_begins_the_waiting_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    end, link, now_s = EndOfSession(), Link("a:1"), 100.0
+@pytest.mark.parametrize("between", [None, Cause.CUT_OFF])
+def test_link_that_was_up_in_between_begins_the_waiting_anew(
+    between: Cause | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, now_s = EndOfSession(), 100.0
     monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
-    end.take_link_end(Cause.KEY_IN_USE, link)
-    assert end.take_link_end(None, link) == "The link to the coordinator has ended"
-    now_s += session.KEY_IN_USE_FOR_S
-    end.take_link_end(Cause.KEY_IN_USE, link)
+    end.take_link_end(Cause.KEY_IN_USE, LINK)
+    end.take_link_end(between, LINK)
+    now_s += 1000
+    end.take_link_end(Cause.KEY_IN_USE, LINK)
     assert end.is_open
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause is not Cause.KEY_IN_USE])
-def test_every_other_refusal_ends_the_session_with_one_sentence_that_says_what_to_do(cause: Cause) -> None:
+def test_link_of_the_run_before_is_made_anew_however_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, now_s = EndOfSession(), 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
+    for _ in range(5):
+        end.take_link_end(Cause.CUT_OFF, LINK)
+        now_s += 86400
+    assert end.is_open
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause not in session.PATIENCE_S])
+def test_every_other_refusal_ends_the_session_at_once_with_one_sentence(cause: Cause) -> None:
     end = EndOfSession()
-    end.take_link_end(cause, Link("a:1", fingerprint="SHA256:abc"))
+    end.take_link_end(cause, LINK)
     assert isinstance(end.error, SiteRefusedError)
     assert "\n" not in str(end.error)
-    assert "{" not in str(end.error)
