@@ -64,7 +64,7 @@ def measure_ours(folder: Path, num_rounds: int) -> list[float]:
     scans = folder / "scans"
     sizes = ("--sites", str(NUM_SITES), "--scans-per-site", "2")
     subprocess.run([COMMANDS / "luna16", "phantom", scans, *sizes], check=True, capture_output=True)
-    config = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    config = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
     settings = folder / "run.toml"
     settings.write_text(
         f"[federation]\nrounds = {num_rounds}\nmin_sites = {NUM_SITES}\n[training]\nepochs = 1\n"
@@ -72,11 +72,18 @@ def measure_ours(folder: Path, num_rounds: int) -> list[float]:
     )
     with contextlib.ExitStack() as children:
         for number in range(NUM_SITES):
-            command = [str(COMMANDS / "fl-client"), "--site", f"site-{number}", "--subset", str(number)]
-            command += ["--server", f"127.0.0.1:{config.fleet_port}", "--data-root", str(scans)]
+            command = [str(COMMANDS / "fl-client"), "--site", f"site-{number}", "--insecure"]
+            command += [
+                "--subset",
+                str(number),
+                "--server",
+                f"127.0.0.1:{config.fleet_port}",
+                "--data-root",
+                str(scans),
+            ]
             child = start_child(command, log_file=folder / f"site-{number}.log", env=environment)
             children.callback(end_child, child)
-        server = [COMMANDS / "fl-server", "--config", settings]
+        server = [COMMANDS / "fl-server", "--config", settings, "--insecure"]
         subprocess.run(server, env=environment, check=True, capture_output=True)
     return list(_overheads(folder / "home"))[1:]
 
@@ -92,7 +99,7 @@ def _overheads(home: Path) -> Iterator[float]:
 
 def measure_stock(folder: Path, num_rounds: int) -> list[float]:
     """Return the time of each round but the first, through Flower's SuperLink and SuperNodes as they come."""
-    config = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    config = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
     times = folder / "times.json"
     variables = {
         "PYTHONPATH": str(Path(__file__).parent),

@@ -1,4 +1,4 @@
-"""``fl-client``: one hospital takes part, until Ctrl-C; ``fl-client check`` looks whether it could."""
+"""``fl-client``: one hospital takes part, until Ctrl-C; beside it, its key and a look beforehand."""
 
 import os
 import signal
@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 
 from fl_client.check_cli import check
+from fl_client.init_cli import init
+from fl_client.leaving import leave
+from fl_client.link import Link
 from fl_core.config import (
     DEFAULT_SERVER,
     SiteConfig,
@@ -17,21 +20,32 @@ from fl_core.config import (
     load_table,
     parse_settings,
 )
-from fl_core.errors import ConfigError
+from fl_core.errors import ConfigError, KitError
+from fl_core.kit import Kit, read_kit
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 
 app = typer.Typer(add_completion=False)
 app.command("check")(check)
+app.command("init")(init)
 
 
 @app.callback(invoke_without_command=True)
 def client(
     context: typer.Context,
-    site: Annotated[str | None, typer.Option(help="Name of this hospital, such as 'north'.")] = None,
-    server: Annotated[
-        str | None, typer.Option(help=f"The coordinator's HOST:PORT. (default: {DEFAULT_SERVER})")
+    site: Annotated[
+        str | None, typer.Option(help="Name of this hospital, such as 'north'. (default: the kit's)")
     ] = None,
+    kit: Annotated[
+        Path | None, typer.Option(help="The file by which the coordinator is found and known.")
+    ] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(help=f"The coordinator's HOST:PORT. (default: the kit's; insecure {DEFAULT_SERVER})"),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="No TLS and no key: for trials on this machine alone.")
+    ] = False,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder in LUNA16 layout: subset folders and CSV tables.")
     ] = None,
@@ -50,7 +64,9 @@ def client(
         return
     options = {
         "site": site,
+        "kit": kit,
         "server": server,
+        "insecure": insecure or None,
         "data_root": data_root,
         "subsets": subset,
         "device": device,
@@ -59,29 +75,55 @@ def client(
         config, {key: value for key, value in options.items() if value is not None}
     )
     folder = home_folder() / "sites" / site_config.site
+    link = Link.open(site_config, folder)
+    link.check()
     os.environ.update(flower_environment(folder / "flower"))  # some of it is read when flwr is imported
     from fl_client.session import take_part  # torch takes seconds: not for a wrong option
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    take_part(site_config, folder, Console())
+    take_part(site_config, link, folder, Console())
 
 
 def read_site_config(path: Path | None, options: dict[str, Any]) -> SiteConfig:
-    """Combine the site's file with the command line, which wins; ConfigError if it does not hold up."""
-    if "site" not in options:
-        raise ConfigError("No site. Give --site NAME, such as --site north.")
-    site = check_site_name(options["site"])
+    """Combine the site's file with the command line, which wins; ConfigError if it does not hold up.
+
+    Where there is a kit the site's name and the server are the kit's. Raises KitError if it cannot be used,
+    or is for another site or server than the one that was asked for.
+    """
+    kit = read_kit(options["kit"]) if "kit" in options else None
+    if kit is None and "site" not in options:
+        raise ConfigError("No site. Give --kit FILE, or --site NAME with configs/sites/NAME.toml.")
+    site = check_site_name(options.get("site") or (kit.site if kit else ""))
     default_path = Path("configs/sites") / f"{site}.toml"
     path = path or (default_path if default_path.is_file() else None)
     table = load_table(path) if path else {}
     if table.get("site", site) != site:
         raise ConfigError(f"{path} is the file of site {table['site']!r}, not of '{site}'.")
-    table |= options
+    table |= options | {"site": site}
     if "data_root" not in table:
         raise ConfigError(f"Site '{site}' has no data folder. Give --data-root DIR, or write {default_path}.")
+    if table.get("kit") and not table.get("insecure"):
+        kit = kit or read_kit(Path(table["kit"]))
+        table["server"] = _find_server(kit, site, table.get("server"))
     return parse_settings(table, SiteConfig, source=str(path or "fl-client"))
+
+
+def _find_server(kit: Kit, site: str, asked: str | None) -> str:
+    """Return the kit's server; KitError unless the kit is for this site and for what was asked."""
+    if kit.site != site:
+        raise KitError(f"The kit is for site '{kit.site}', not for '{site}'. Take the kit of this site.")
+    if asked not in {None, kit.server}:
+        raise KitError(
+            f"The kit is for the coordinator at {kit.server}, not for {asked}. "
+            "Leave the server out, or ask that coordinator for a kit."
+        )
+    return kit.server
 
 
 def main() -> None:
     """Run ``fl-client``."""
-    run_command(app)
+    try:
+        run_command(app)
+    except SystemExit as end:
+        leave(int(end.code or 0))
+        raise

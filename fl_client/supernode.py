@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from fl_client.link import Link
+from fl_core.admission import Cause
 from fl_core.processes import end_child, find_free_port, flower_environment, start_child
 
 GIVE_UP_AFTER_S = 5
@@ -20,11 +22,12 @@ class SuperNode:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, server: str, folder: Path) -> Self:
-        """Connect to ``server`` (HOST:PORT); files and the log go to ``folder``."""
+    def start(cls, link: Link, folder: Path) -> Self:
+        """Connect to the coordinator; files and the log go to ``folder``."""
         port = find_free_port()  # Flower refuses 0, and its default clashes when two sites share a machine
         command = [sys.executable, "-m", "fl_client.prompt_supernode"]
-        command += ["--insecure", "--superlink", server, "--host", "127.0.0.1", "--port", str(port)]
+        command += ["--superlink", link.server, "--host", "127.0.0.1", "--port", str(port)]
+        command += _security_options(link)
         command += ["--isolation", "process", "--max-wait-time", str(GIVE_UP_AFTER_S)]
         process = start_child(
             command, log_file=folder / "supernode.log", env=flower_environment(folder / "flower")
@@ -36,6 +39,11 @@ class SuperNode:
         """Say whether the link still holds; it ends when the coordinator is gone for some seconds."""
         return self.process.poll() is None
 
+    @property
+    def refusal(self) -> Cause | None:
+        """Why the coordinator has ended the link, if it was that."""
+        return Cause.of_exit_code(self.process.poll())
+
     def __enter__(self) -> Self:
         return self
 
@@ -43,3 +51,9 @@ class SuperNode:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         end_child(self.process)
+
+
+def _security_options(link: Link) -> list[str]:
+    if link.authority is None or link.key is None:
+        return ["--insecure"]
+    return ["--root-certificates", str(link.authority), "--auth-supernode-private-key", str(link.key)]

@@ -24,6 +24,7 @@ from flwr.supercore.retry import make_simple_http_retry_invoker
 from flwr.supercore.runtime import RuntimeHttpClient
 from flwr.supernode.runtime.run_clientapp import pull_task_input, push_message, push_task_output
 
+from fl_client.leaving import TASK_THREAD
 from fl_core.errors import TaskDeclinedError
 from fl_core.messages import DECLINED
 from fl_core.prompt_flower import wait_shortly_for_weights
@@ -59,7 +60,8 @@ class Worker:
                     time.sleep(POLL_S)
                     continue
                 # A task of a run that has ended can hang while it is fetched: it must not block the next.
-                threading.Thread(target=self._run_task, args=(runtime_address, token), daemon=True).start()
+                arguments = (runtime_address, token)
+                threading.Thread(target=self._run_task, args=arguments, name=TASK_THREAD, daemon=True).start()
 
     def _run_task(self, runtime_address: str, token: str) -> None:
         client = _connect(runtime_address, token)

@@ -33,20 +33,20 @@ def check_site_name(name: str) -> str:
     return name
 
 
-def _check_loopback(host: str) -> str:
-    if host != "localhost" and not _is_loopback(host):
-        raise ValueError(
-            f"is {host!r}, expected a loopback address: the link to the sites has no TLS yet; "
-            "reach other machines through a VPN or an SSH tunnel"
-        )
-    return host
-
-
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether ``host`` is this machine itself, so that nobody outside hears what is said to it."""
+    if host == "localhost":
+        return True
     try:
         return ipaddress.IPv4Address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_host(host: str) -> str:
+    if not re.fullmatch(HOST_NAME_PATTERN, host):
+        raise ValueError(f"is {host!r}, expected an IPv4 address or a host name, such as 0.0.0.0 for all")
+    return host
 
 
 def _check_address(address: str) -> str:
@@ -59,7 +59,7 @@ def _check_address(address: str) -> str:
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-LoopbackHost = Annotated[str, AfterValidator(_check_loopback)]
+ListenHost = Annotated[str, AfterValidator(_check_host)]
 ServerAddress = Annotated[str, AfterValidator(_check_address)]
 SiteName = Annotated[str, AfterValidator(check_site_name)]
 
@@ -95,16 +95,26 @@ class ScreeningConfig(Settings):
 
 
 class ServerConfig(Settings):
-    """Where the coordinator listens; loopback only, as long as the link to the sites has no TLS."""
+    """Where the coordinator listens; without TLS (``insecure``) on this machine only."""
 
-    host: LoopbackHost = "127.0.0.1"
+    host: ListenHost = "127.0.0.1"
     fleet_port: Port = 9092
     control_port: Port = 9093
+    insecure: bool = False
 
     @model_validator(mode="after")
     def _ports_differ(self) -> Self:
         if self.fleet_port == self.control_port:
             raise ValueError(f"has {self.fleet_port} as fleet_port and as control_port, expected two ports")
+        return self
+
+    @model_validator(mode="after")
+    def _is_secure_or_local(self) -> Self:
+        if self.insecure and not is_loopback(self.host):
+            raise ValueError(
+                f"is insecure with host {self.host!r}, expected a loopback address such as 127.0.0.1: other "
+                "machines are reached with TLS only. Make certificates with `fl-server init`"
+            )
         return self
 
 
@@ -142,14 +152,27 @@ class ConsentConfig(Settings):
 
 
 class SiteConfig(Settings):
-    """One hospital: its name, the coordinator's address, where its scans lie, and what it agrees to."""
+    """One hospital: its coordinator and the kit that proves it, where its scans lie, what it agrees to."""
 
     site: SiteName
     data_root: Path
     server: ServerAddress = DEFAULT_SERVER
+    kit: Path | None = None
+    insecure: bool = False
     subsets: tuple[Annotated[int, Field(ge=0)], ...] | None = None
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     consent: ConsentConfig = ConsentConfig()
+
+    @model_validator(mode="after")
+    def _is_secure_or_local(self) -> Self:
+        if self.insecure and self.kit:
+            raise ValueError("has a kit and is insecure, expected one of the two")
+        if self.insecure and not is_loopback(self.server.rpartition(":")[0]):
+            raise ValueError(
+                f"is insecure with server {self.server!r}, expected this machine, such as {DEFAULT_SERVER}: "
+                "other machines are reached with a kit only"
+            )
+        return self
 
 
 def load_settings(path: Path, model: type[SettingsT]) -> SettingsT:

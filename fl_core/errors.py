@@ -6,6 +6,8 @@ FedLunaError                 1  the run failed
 │   ├── SiteDataError           a site's data folder
 │   ├── AccountError            a user, role or password
 │   ├── AddressInUseError       a port that another process holds
+│   ├── KeyFileError            a key or certificate
+│   ├── KitError                the file by which a site finds its coordinator
 │   └── SiteRefusedError        the coordinator refused this site
 ├── MessageError             1  a message between coordinator and site lacks a part
 │   └── TaskDeclinedError       a site did not agree to the task that it was sent
@@ -44,6 +46,14 @@ class AccountError(UsageError):
 
 class AddressInUseError(UsageError):
     """Another process listens on the address."""
+
+
+class KeyFileError(UsageError):
+    """A key or certificate is missing, not private, expired, or of the wrong kind."""
+
+
+class KitError(UsageError):
+    """A site's kit is missing, changed, expired, or for another site or coordinator."""
 
 
 class SiteRefusedError(UsageError):

@@ -19,6 +19,7 @@ from fl_server.audit_cli import audit
 from fl_server.comparisons_cli import comparisons
 from fl_server.export_cli import export_model
 from fl_server.home_lock import hold_home
+from fl_server.init_cli import init
 from fl_server.runs_cli import runs
 from fl_server.sites_cli import sites
 from fl_server.users_cli import users
@@ -33,6 +34,7 @@ RESULTS = {
 }
 
 app = typer.Typer(add_completion=False)
+app.command("init")(init)
 app.add_typer(users, name="users")
 app.add_typer(store_cli.app, name="store")
 app.add_typer(runs, name="runs")
@@ -57,6 +59,12 @@ def server(
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Port for the sites. (default: as in the file)")
     ] = None,
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on; 0.0.0.0 for all. (default: as in the file)")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="No TLS and no keys: for trials on this machine alone.")
+    ] = False,
     verbose: VerboseOption = False,
     version: VersionOption = False,
 ) -> None:
@@ -65,7 +73,13 @@ def server(
         return
     if config is None:
         raise ConfigError("No configuration. Give --config FILE, such as configs/demo.toml.")
-    options = {"federation.rounds": rounds, "federation.min_sites": min_sites, "server.fleet_port": port}
+    options = {
+        "federation.rounds": rounds,
+        "federation.min_sites": min_sites,
+        "server.fleet_port": port,
+        "server.host": host,
+        "server.insecure": insecure or None,
+    }
     run_config = override(load_settings(config, RunConfig), options)
     home = home_folder()
     os.environ.update(flower_environment(home / "flower"))  # some of it is read when flwr is imported
@@ -101,7 +115,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def override(config: RunConfig, options: dict[str, int | None]) -> RunConfig:
+def override(config: RunConfig, options: dict[str, int | str | None]) -> RunConfig:
     """Return ``config`` with the options that were given in place of its own values, all checked anew."""
     table = config.model_dump()
     for key, value in options.items():

@@ -1,7 +1,7 @@
 """``fl-demo``: a whole federation on one machine, with synthetic scans.
 
 It only starts the public commands as child processes, as people would at the coordinator and in each
-hospital, so its source shows how the real thing is run.
+hospital, so its source shows how the real thing is run; only without TLS and keys, as all is on this machine.
 """
 
 import json
@@ -134,7 +134,7 @@ def conduct_demo(this: Demo, scans: Path) -> None:
     """Start the sites and the coordinator, and return when the coordinator is done."""
     with ExitStack() as children:
         sites = [start_site(this, number, scans, children) for number in range(this.num_sites)]
-        command = [str(COMMANDS / "fl-server"), "--config", str(_write_config(this.folder))]
+        command = [str(COMMANDS / "fl-server"), "--config", str(_write_config(this.folder)), "--insecure"]
         command += [
             "--port",
             str(this.port),
@@ -166,7 +166,7 @@ def start_site(this: Demo, number: int, scans: Path, children: ExitStack) -> sub
     name = site_name(number)
     child = this.start(
         "fl-client",
-        *("--site", name, "--server", f"127.0.0.1:{this.port}"),
+        *("--site", name, "--insecure", "--server", f"127.0.0.1:{this.port}"),
         *("--data-root", str(scans), "--subset", str(number)),
         log_name=f"{name}.log",
     )

@@ -20,7 +20,7 @@ def examine(config_path: Path | None, home: Path) -> Iterator[Finding]:
     yield from machine_checks.look_at_secrets(Path(".env"))
     yield from machine_checks.look_at_ports(config, home)
     yield look_at_disk(home, needed_gb=1.0, wished_gb=5.0)
-    yield machine_checks.look_at_certificates()
+    yield machine_checks.look_at_certificates(config, home)
     yield from _examine_stores(home)
 
 

@@ -36,6 +36,11 @@ class PromptGrid(Grid):
         """Return every node that Flower believes to be connected, admitted or not."""
         return set(self._grid.get_node_ids())
 
+    def find_registered_name(self, node_id: int) -> str | None:
+        """Return the site whose registered key a node has shown; None if nodes show none."""
+        names = (node.name for node in self._grid.get_nodes() if node.node_id == node_id)
+        return next(names, None) or None
+
     def get_node_ids(self) -> Iterable[int]:
         """Return the admitted nodes that are connected; this is what strategies draw from."""
         return sorted(self.node_ids & self.get_online_node_ids())

@@ -3,6 +3,7 @@
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,11 @@ from rich.live import Live
 
 from fl_core.config import RunConfig
 from fl_core.errors import FedLunaError, RunFailedError, StoreError, StoreUnavailableError
+from fl_core.kit import warn_if_expiring
 from fl_server.bundle import build_bundle
+from fl_server.credentials import RENEW, Credentials
+from fl_server.doorkeeper import Doorkeeper
+from fl_server.enrolment import Enrolments
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_server.run_report import write_report
 from fl_server.superlink import SuperLink
@@ -22,6 +27,7 @@ from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_no
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 0.5
+OnLook = Callable[[], None]
 ENDED_UNASKED = "The ServerApp ended unasked; server.log and superlink.log say why."
 
 
@@ -29,18 +35,20 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     """Conduct one run to its end, or until somebody asks for it to be stopped, and return its last row.
 
     Everything that was started is ended, also on an error and on Ctrl-C. Raises AddressInUseError if a
-    port is taken and RunFailedError if the run failed.
+    port is taken, KeyFileError if there are no certificates and RunFailedError if the run failed.
     """
+    credentials = None if config.server.insecure else _open_credentials(home)
     run = _make_run(config)
     folder = home / "runs" / run.run_id
     variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": run.run_id}
     try:
-        with SuperLink.start(config.server, folder, variables) as link:
+        with SuperLink.start(config.server, folder, variables, credentials) as link:
             _keep_config(config, folder)
             store.put([run])
-            console.print(_welcome(config, run), highlight=False, soft_wrap=True)
+            look = _open_door(link, home, store, run.run_id) if credentials else _look_at_nothing
+            console.print(_welcome(config, run, credentials), highlight=False, soft_wrap=True)
             link.submit(build_bundle())
-            _watch(link, store, run.run_id, console)
+            _watch(link, store, run.run_id, console, look=look)
     except KeyboardInterrupt:
         _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
         raise
@@ -77,21 +85,47 @@ def _keep_config(config: RunConfig, folder: Path) -> None:
     )
 
 
-def _welcome(config: RunConfig, run: RunRow) -> str:
-    address = f"{config.server.host}:{config.server.fleet_port}"
+def _open_credentials(home: Path) -> Credentials:
+    """Read the coordinator's certificates, and warn of what expires within 30 days."""
+    credentials = Credentials.read(home)
+    warn_if_expiring("The server certificate", credentials.expires_at, RENEW)
+    for enrolment in Enrolments(home):
+        what_to_do = f"`fl-server sites kit {enrolment.site}` writes a new one."
+        warn_if_expiring(f"The kit of site '{enrolment.site}'", enrolment.kit_expires_at, what_to_do)
+    return credentials
+
+
+def _welcome(config: RunConfig, run: RunRow, credentials: Credentials | None) -> str:
+    how = "--kit NAME.kit"
+    if credentials is None:
+        how = f"--site NAME --insecure --server {config.server.host}:{config.server.fleet_port}"
     return (
-        f"Run {run.run_id}: sites join with  fl-client --site NAME --server {address}\n"
+        f"Run {run.run_id}: sites join with  fl-client {how}\n"
         f"Waiting for {config.federation.min_sites} sites (Ctrl-C stops)"
     )
 
 
-def _watch(link: SuperLink, store: Store, run_id: str, console: Console) -> None:
+def _open_door(link: SuperLink, home: Path, store: Store, run_id: str) -> OnLook:
+    """Let the enrolled sites in, and return what is to be called to look after them."""
+    doorkeeper = Doorkeeper(link, home, store, run_id)
+    doorkeeper.open()
+    return doorkeeper.look
+
+
+def _look_at_nothing() -> None:
+    """Without TLS there are no keys."""
+
+
+def _watch(
+    link: SuperLink, store: Store, run_id: str, console: Console, *, look: OnLook = _look_at_nothing
+) -> None:
     """Show the run until its ServerApp has ended; without a terminal, a line a round and the result."""
     num_told, is_stale = 0, False
     view = RunView.read(store, run_id)
     with Live(console=console, auto_refresh=False, transient=not console.is_terminal) as live:
         while True:
             is_finished = link.is_run_finished()
+            look()
             try:
                 view, is_stale = RunView.read(store, run_id), False
             except StoreUnavailableError as error:

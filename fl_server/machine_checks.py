@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fl_core.config import RunConfig, load_settings
-from fl_core.errors import AddressInUseError, ConfigError
+from fl_core.errors import AddressInUseError, ConfigError, KeyFileError
 from fl_core.findings import Finding, Level
+from fl_core.kit import WARN_BEFORE
 from fl_core.processes import check_port_is_free
+from fl_server.credentials import RENEW, Credentials, has_credentials
 from fl_server.home_lock import is_home_held
+from fl_store.rows import utc_now
 
 
 def read_configuration(path: Path | None) -> tuple[RunConfig, Finding]:
@@ -55,7 +58,17 @@ def look_at_ports(config: RunConfig, home: Path) -> Iterator[Finding]:
             yield Finding("ports", Level.OK, f"{server.host}:{port} ({setting}) is free.")
 
 
-def look_at_certificates() -> Finding:
-    """Say which certificates the link to the sites has."""
-    text = "None in use: the coordinator listens on loopback only, sites come through a VPN or SSH tunnel."
+def look_at_certificates(config: RunConfig, home: Path) -> Finding:
+    """Look at the certificates of the link to the sites."""
+    if config.server.insecure:
+        return Finding("certificates", Level.OK, "None in use: insecure in [server], on this machine only.")
+    try:
+        credentials = Credentials.read(home)
+    except KeyFileError as error:
+        fault, _, advice = str(error).partition(". ")
+        level = Level.FAULT if has_credentials(home) else Level.WARNING  # a trial needs none
+        return Finding("certificates", level, f"{fault}.", advice)
+    text = f"Sites reach {credentials.place.server}; good until {credentials.expires_at:%Y-%m-%d}."
+    if credentials.expires_at - utc_now() < WARN_BEFORE:
+        return Finding("certificates", Level.WARNING, text, RENEW)
     return Finding("certificates", Level.OK, text)

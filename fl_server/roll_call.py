@@ -1,6 +1,7 @@
 """Which node is which hospital: asks everyone who connects, lets them prepare, and refuses a taken name.
 
-A site that the coordinator has shut out is refused too; one that is in a round ends that, and gets no other.
+Where keys are registered a site is who its key says; one that calls itself otherwise is refused. A site that
+the coordinator has shut out is refused too; one that is in a round has no part in its result.
 """
 
 import logging
@@ -24,6 +25,15 @@ from fl_store.rows import SiteRow, utc_now
 from luna16.data_card import DataCard
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a node was asked, and when."""
+
+    node_id: int
+    message_type: str
+    asked_at: datetime
 
 
 @dataclass
@@ -55,7 +65,7 @@ class RollCall:
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
         self._left_out: set[str] = set()
-        self._asked: dict[str, tuple[int, datetime]] = {}
+        self._asked: dict[str, Question] = {}
         self._compared: dict[str, DataCard] = {}
         self._warned: set[tuple[str, str]] = set()
 
@@ -85,10 +95,11 @@ class RollCall:
     def call(self) -> None:
         """Ask new nodes who they are, and take in the answers that have come."""
         online = self._grid.get_online_node_ids()
+        self._met &= online  # one that comes back with the same key may be another program with other data
         for node_id in online - self._met:
             self._ask(node_id, messages.JOIN, RecordDict())
         for reply in self._grid.pull_messages(list(self._asked)) if self._asked else ():
-            self._take_in(*self._asked.pop(reply.metadata.reply_to_message_id), reply)
+            self._take_in(self._asked.pop(reply.metadata.reply_to_message_id), reply)
         self._grid.node_ids = frozenset(
             member.node_id
             for site, member in self._members.items()
@@ -114,6 +125,10 @@ class RollCall:
         if not member.is_ready:
             return "preparing"
         return self._recorder.site_round_states().get(site, "ready")
+
+    def is_allowed(self, site: str) -> bool:
+        """Say whether a site may take part at this moment."""
+        return self._control.is_allowed(site)
 
     def site_of(self, node_id: int) -> str:
         """Return the name of the site behind a node that is or was a member."""
@@ -152,16 +167,17 @@ class RollCall:
         message = Message(content, dst_node_id=node_id, message_type=message_type)
         for message_id in self._grid.push_messages([message]):
             if message_id and message_type != messages.REFUSE:
-                self._asked[message_id] = node_id, now
+                self._asked[message_id] = Question(node_id, message_type, now)
 
-    def _take_in(self, node_id: int, asked_at: datetime, reply: Message) -> None:
+    def _take_in(self, question: Question, reply: Message) -> None:
+        node_id = question.node_id
         site = self._names.get(node_id)
         try:
             content = messages.content_of(reply)
-            if site is None:
+            if question.message_type == messages.JOIN:
                 self._admit(node_id, messages.unpack_join_reply(content))
             else:
-                self._make_ready(node_id, asked_at, messages.unpack_prepare_reply(content))
+                self._make_ready(node_id, question.asked_at, messages.unpack_prepare_reply(content))
         except TaskDeclinedError as error:
             text = f"Site '{site or 'unknown'}' declined to prepare for this run: {error}"
             self._recorder.keep_event("site_declined", text, site)
@@ -174,14 +190,20 @@ class RollCall:
         except ConfigError as error:
             self._refuse(node_id, str(error))
             return
+        registered = self._grid.find_registered_name(node_id)
+        if registered not in {None, who.site}:
+            self._refuse(
+                node_id, f"It calls itself '{who.site}', but its key is that of '{registered}'.", registered
+            )
+            return
         if not self._control.is_allowed(who.site):
             self._refuse(
                 node_id, f"The coordinator does not let site '{who.site}' take part. Ask who runs it."
             )
             return
         holder = self._members.get(who.site)
-        is_live = holder is not None and holder.node_id in self._grid.get_online_node_ids()
-        if holder and is_live and holder.who.instance != who.instance:
+        others = self._grid.get_online_node_ids() - {node_id}  # a node is one key, and the same site
+        if holder and holder.node_id in others and holder.who.instance != who.instance:
             self._refuse(node_id, f"A connected site has the name '{who.site}' already. Choose another.")
             return
         self._members[who.site] = Member(node_id, who)
@@ -209,6 +231,6 @@ class RollCall:
             site,
         )
 
-    def _refuse(self, node_id: int, reason: str) -> None:
-        self._recorder.keep_event("site_refused", f"A node was refused: {reason}")
+    def _refuse(self, node_id: int, reason: str, site: str | None = None) -> None:
+        self._recorder.keep_event("site_refused", f"A node was refused: {reason}", site)
         self._ask(node_id, messages.REFUSE, messages.pack_refusal(reason))

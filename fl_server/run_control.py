@@ -92,5 +92,5 @@ class RunControl:
             text = f"Site '{row.site}' may take part again: allowed by {who}."
             self._recorder.keep_event("site_allowed", text, row.site)
         else:
-            text = f"Site '{row.site}' is left out from the next round on: revoked by {who}."
+            text = f"Site '{row.site}' is left out from now on: revoked by {who}."
             self._recorder.keep_event("site_revoked", text, row.site)

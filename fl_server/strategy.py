@@ -78,6 +78,7 @@ class NoduleFedAvg(FedAvg):
         """Average the good updates; RunFailedError if they are too few, however often the round is held."""
         for repeats_left in reversed(range(self._config.repeats + 1)):
             self._note_silent_sites()
+            self._leave_out_revoked_sites()
             self._leave_out_too_long()
             if len(self._updates) >= self._config.min_sites:
                 break
@@ -209,6 +210,12 @@ class NoduleFedAvg(FedAvg):
     def _note_silent_sites(self) -> None:
         for site in sorted(self._silent):
             self._recorder.keep_no_answer(site)
+
+    def _leave_out_revoked_sites(self) -> None:
+        """Drop what has come from a site that was revoked since."""
+        for site in [site for site in sorted(self._updates) if not self._roll_call.is_allowed(site)]:
+            del self._updates[site]
+            self._recorder.keep_failure(site, "It was revoked in this round; its update was left out.")
 
     def _measure_drifts(self, mean: ArrayRecord) -> dict[str, Drift]:
         """Return what each update did, beside the change from the model that was sent to the mean."""

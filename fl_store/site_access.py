@@ -10,7 +10,7 @@ from fl_store.rows import SiteAccessRow, SiteRow, utc_now
 def set_site_access(
     store: Store, site: str, *, is_allowed: bool, changed_by: str, reason: str | None = None
 ) -> SiteAccessRow:
-    """Shut a site out from the next round on, or let it take part again; UsageError if it never joined."""
+    """Shut a site out from now on, or let it take part again; UsageError if it never joined."""
     if not store.get(SiteAccessRow, site=site) and not store.get(SiteRow, site=site):
         raise UsageError(f"There is no site {site[:40]!r}. `fl-server sites list` shows all.")
     return keep_site_access(store, site, is_allowed=is_allowed, changed_by=changed_by, reason=reason)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from flwr.app import Error, Message, RecordDict
+from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
@@ -35,18 +36,22 @@ class FakeGrid(Grid):
     """Gives each message to the answerer of its node at once; None is no answer.
 
     Each pull returns one reply at most. As with Flower, an error comes from the SuperLink, and a node that
-    is not online gets no message.
+    is not online gets no message. ``names`` are those that keys were registered with.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.nodes: dict[int, Answerer] = {}
+        self.names: dict[int, str] = {}
         self.sent: list[Message] = []
         self.last_first = False
         self._replies: list[Message] = []
 
     def get_node_ids(self) -> Iterable[int]:
         return list(self.nodes)
+
+    def get_nodes(self) -> Iterable[NodeInfo]:
+        return [NodeInfo(node_id=node_id, name=self.names.get(node_id, "")) for node_id in self.nodes]
 
     def push_messages(self, messages: Iterable[Message]) -> list[str | None]:  # type: ignore[override]
         return [self._push(message) for message in messages]

@@ -11,6 +11,7 @@ from fl_client.cli import main, read_site_config
 from fl_core.config import SiteConfig
 from fl_core.errors import ConfigError
 
+LOCAL = ("--site", "north", "--insecure", "--server", "127.0.0.1:1")
 NORTH = 'site = "north"\ndata_root = "/data/north"\nserver = "a.example.org:1"\nsubsets = [3, 4]\n'
 
 
@@ -69,7 +70,7 @@ def test_file_of_another_site_is_refused() -> None:
     [
         (NORTH, ("--site", "../x"), "Site name '../x' is not accepted"),
         (NORTH, ("--site", "south"), "Site 'south' has no data folder. Give --data-root DIR, or write"),
-        (NORTH, (), "--site"),
+        (NORTH, (), "No site. Give --kit FILE, or --site NAME"),
         (NORTH + "devices = 'cpu'\n", ("--site", "north"), "unknown key 'devices'. Did you mean 'device'?"),
         (NORTH, ("--site", "north", "--server", "nowhere"), "server is 'nowhere', expected HOST:PORT"),
         (
@@ -79,7 +80,10 @@ def test_file_of_another_site_is_refused() -> None:
         ),
         (NORTH, ("--site", "north", "--config", "none.toml"), "No configuration file none.toml."),
         (NORTH, ("--site", "north", "--device", "gpu"), "device is 'gpu'"),
-        (NORTH, ("--site", "north", "--data-root", "nowhere"), "Site 'north': "),
+        (NORTH, ("--site", "north"), "Site 'north' has no kit. Give the file that the coordinator has sent"),
+        (NORTH, ("--site", "north", "--insecure"), "is insecure with server 'a.example.org:1'"),
+        (NORTH, ("--site", "north", "--kit", "none.kit"), "Cannot read the kit none.kit: No such file"),
+        (NORTH, (*LOCAL, "--data-root", "nowhere"), "Site 'north': "),
     ],
 )
 def test_wrong_use_is_told_and_has_exit_code_2(
@@ -98,7 +102,7 @@ def test_site_works_in_a_folder_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_
     calls: list[tuple[Any, ...]] = []
     monkeypatch.setattr(session, "take_part", lambda *arguments: calls.append(arguments))
     write_site_file(Path("configs/sites/north.toml"))
-    assert run(monkeypatch, "--site", "north") == 0
-    (config, folder, _console), *_ = calls
+    assert run(monkeypatch, *LOCAL) == 0
+    (config, _link, folder, _console), *_ = calls
     assert config.site == "north"
     assert folder == tmp_path / "home" / "sites" / "north"

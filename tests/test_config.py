@@ -79,15 +79,30 @@ def test_bad_value_is_told_with_file_key_and_expectation(table: dict[str, Any], 
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "example.org", "", "::1"])  # noqa: S104 - to be refused
-def test_host_that_others_can_reach_is_refused_with_the_reason(host: str) -> None:
-    with pytest.raises(ConfigError, match=r"server\.host is .* the link to the sites has no TLS yet"):
-        parse_run({"server": {"host": host}})
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "example.org"])  # noqa: S104 - to be refused
+def test_host_that_others_can_reach_is_refused_without_tls_and_accepted_with_it(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"server is insecure with host .* with TLS only"):
+        parse_run({"server": {"host": host, "insecure": True}})
+    assert parse_run({"server": {"host": host}}).server.host == host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost"])
-def test_loopback_host_is_accepted(host: str) -> None:
-    assert parse_run({"server": {"host": host}}).server.host == host
+def test_loopback_host_is_accepted_without_tls(host: str) -> None:
+    assert parse_run({"server": {"host": host, "insecure": True}}).server.host == host
+
+
+@pytest.mark.parametrize("host", ["", "::1", "a b", "fl.example.org:9092"])
+def test_host_that_cannot_be_listened_on_is_refused(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"server\.host is .* expected an IPv4 address or a host name"):
+        parse_run({"server": {"host": host}})
+
+
+def test_site_without_tls_reaches_this_machine_only() -> None:
+    assert parse_site(insecure=True, server="localhost:1").insecure
+    with pytest.raises(ConfigError, match=r"is insecure with server .fl\.example\.org:1"):
+        parse_site(insecure=True, server="fl.example.org:1")
+    with pytest.raises(ConfigError, match="has a kit and is insecure"):
+        parse_site(insecure=True, kit="north.kit")
 
 
 def test_sites_are_told_only_what_they_need() -> None:

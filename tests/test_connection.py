@@ -1,11 +1,15 @@
 import itertools
-import socket
+from pathlib import Path
 
 import pytest
 
-from fl_client import connection
+from fl_client import connection, link
 from fl_client.connection import wait_for_server
-from fl_core.processes import find_free_port
+from fl_client.link import Link
+from fl_core.errors import SiteRefusedError
+from fl_core.trial import Fault
+
+LINK = Link("127.0.0.1:9092", Path("authority.pem"))
 
 
 @pytest.fixture
@@ -16,23 +20,34 @@ def pauses_s(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-def test_coordinator_that_is_there_is_found_without_a_word(pauses_s: list[float]) -> None:
+def find(faults: list[Fault | None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Look for a coordinator that has these faults, one a try; return what was said."""
     said: list[str] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        wait_for_server(f"127.0.0.1:{server.getsockname()[1]}", said.append)
-    assert said == pauses_s == []
+    monkeypatch.setattr(link.Link, "find_fault", lambda _link: faults.pop(0))
+    wait_for_server(LINK, said.append)
+    return said
 
 
-def test_every_failed_try_is_one_line_and_the_next_may_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
-    port = find_free_port()
-    opened = []
-    monkeypatch.setattr(
-        connection.time, "sleep", lambda _s: opened.append(socket.create_server(("127.0.0.1", port)))
-    )
-    wait_for_server(f"127.0.0.1:{port}", said.append)
-    assert said == [f"No coordinator at 127.0.0.1:{port} (Connection refused); trying again in 1 s"]
-    opened[0].close()
+def test_coordinator_that_is_there_is_found_without_a_word(
+    pauses_s: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find([None], monkeypatch) == pauses_s == []
+
+
+def test_every_failed_try_is_one_line_and_the_next_may_find_it(
+    pauses_s: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = find([Fault("Connection refused", is_final=False), None], monkeypatch)
+    assert said == ["No coordinator at 127.0.0.1:9092 (Connection refused); trying again in 1 s"]
+    assert pauses_s == [1]
+
+
+def test_what_a_person_has_to_mend_is_not_waited_for(
+    pauses_s: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SiteRefusedError, match="has expired"):
+        find([Fault("The certificate has expired.", is_final=True)], monkeypatch)
+    assert pauses_s == []
 
 
 def test_pauses_grow_to_half_a_minute() -> None:
@@ -41,9 +56,3 @@ def test_pauses_grow_to_half_a_minute() -> None:
 
 def test_pauses_go_on_for_weeks() -> None:
     assert next(itertools.islice(connection._pauses_s(), 100_000, None)) == 30
-
-
-def test_name_that_nobody_has_is_told() -> None:
-    fault = connection._try_to_connect("no-such-host.invalid:9092")
-    assert fault is not None
-    assert "\n" not in fault

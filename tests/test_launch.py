@@ -53,8 +53,8 @@ def test_configuration_in_the_run_folder_is_the_one_of_the_run(tmp_path: Path) -
 
 def test_welcome_tells_how_a_site_joins() -> None:
     run = launch._make_run(CONFIG)
-    assert launch._welcome(CONFIG, run) == (
-        f"Run {run.run_id}: sites join with  fl-client --site NAME --server 127.0.0.1:9092\n"
+    assert launch._welcome(CONFIG, run, None) == (
+        f"Run {run.run_id}: sites join with  fl-client --site NAME --insecure --server 127.0.0.1:9092\n"
         "Waiting for 2 sites (Ctrl-C stops)"
     )
 
@@ -145,7 +145,7 @@ def test_superlink_that_dies_ends_the_watch(store: SqliteStore, rehearsal: Any) 
 
 def test_folder_that_cannot_be_written_ends_the_run_with_one_line(tmp_path: Path, store: SqliteStore) -> None:
     (tmp_path / "runs").write_text("a file where a folder should be")
-    ports = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    ports = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
     config = CONFIG.model_copy(update={"server": ports})
     with pytest.raises(
         RunFailedError, match=r"Cannot go on with the run's folder .*: (Not a directory|File exists)"

@@ -111,6 +111,33 @@ def test_name_that_another_live_site_holds_is_refused(
     assert events(store, "site_refused") == [f"A node was refused: {reason}"]
 
 
+def test_site_that_is_not_who_its_key_says_is_refused(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.names = {5: "south", 6: "north"}
+    flower.nodes = {5: FakeSite("north", instance="liar"), 6: FakeSite("north", instance="true")}
+    call_all(roll_call)
+    assert flower.types_sent_to(5) == [messages.JOIN, messages.REFUSE]
+    assert list(grid.get_node_ids()) == [6]
+    (event,) = store.get(EventRow, kind="site_refused")
+    assert event.text == "A node was refused: It calls itself 'north', but its key is that of 'south'."
+    assert event.site == "south"
+
+
+def test_site_that_comes_back_with_its_key_is_asked_anew(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.names = {5: "north"}
+    flower.nodes = {5: FakeSite("north", card=GE)}
+    call_all(roll_call)
+    flower.nodes = {}
+    call_all(roll_call)
+    flower.nodes = {5: FakeSite("north", instance="second", card=SIEMENS)}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == [5]
+    assert [row.card for row in store.get(DataCardRow)] == [SIEMENS.to_json()]
+
+
 def test_name_of_a_site_that_has_gone_is_free(
     flower: FakeGrid, grid: PromptGrid, roll_call: RollCall
 ) -> None:

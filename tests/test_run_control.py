@@ -141,7 +141,7 @@ def test_change_of_access_is_told_once(control: RunControl, store: SqliteStore) 
         control.look()
         control.look()
         assert control.is_allowed("north") is is_allowed
-    out, back = "is left out from the next round on: revoked", "may take part again: allowed"
+    out, back = "is left out from now on: revoked", "may take part again: allowed"
     assert told(store, "site_revoked") == [f"Site 'north' {out} by anna in the monitor."]
     assert told(store, "site_allowed") == [f"Site 'north' {back} by anna in the monitor."]
     assert {row.site for row in store.get(EventRow)} == {"north"}

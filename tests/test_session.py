@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from fl_client import session
+from fl_client.link import Link
 from fl_client.session import EndOfSession, take_part
+from fl_core.admission import Cause
 from fl_core.config import SiteConfig
 from fl_core.errors import SiteDataError, SiteRefusedError, TaskDeclinedError, UsageError
 
@@ -58,7 +61,7 @@ def test_site_without_usable_data_ends_before_it_connects(tmp_path: Path) -> Non
     config = SiteConfig(site="north", data_root=tmp_path / "nowhere")
     paper = io.StringIO()
     with pytest.raises(SiteDataError, match="Site 'north': "):
-        take_part(config, tmp_path / "north", Console(file=paper))
+        take_part(config, Link(config.server), tmp_path / "north", Console(file=paper))
     assert "coordinator" not in paper.getvalue()
 
 
@@ -68,5 +71,56 @@ def test_site_that_runs_already_does_not_start_again(tmp_path: Path, scans: Path
     first = SiteHome(tmp_path / "north", "north")
     config = SiteConfig(site="north", data_root=scans)
     with pytest.raises(UsageError, match="Site 'north' runs on this machine already"):
-        take_part(config, tmp_path / "north", Console(file=io.StringIO()))
+        take_part(config, Link(config.server), tmp_path / "north", Console(file=io.StringIO()))
     first.close()
+
+
+LINK = Link("a:1", fingerprint="SHA256:abc")
+PASSING = [(Cause.KEY_IN_USE, "Another program is connected"), (Cause.UNKNOWN_KEY, "does not accept the key")]
+
+
+@pytest.mark.parametrize(("cause", "words"), PASSING)
+def test_refusal_that_may_pass_ends_the_session_only_if_it_does_not(
+    cause: Cause, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, now_s = EndOfSession(), 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
+    assert end.take_link_end(cause, LINK) == f"The coordinator has refused the link ({cause}); trying again"
+    now_s += session.PATIENCE_S[cause] - 1
+    end.take_link_end(cause, LINK)
+    assert end.is_open
+    now_s += 1
+    end.take_link_end(cause, LINK)
+    assert isinstance(end.error, SiteRefusedError)
+    assert words in str(end.error)
+    assert "SHA256:abc" in str(end.error)
+
+
+@pytest.mark.parametrize("between", [None, Cause.CUT_OFF])
+def test_link_that_was_up_in_between_begins_the_waiting_anew(
+    between: Cause | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end, now_s = EndOfSession(), 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
+    end.take_link_end(Cause.KEY_IN_USE, LINK)
+    end.take_link_end(between, LINK)
+    now_s += 1000
+    end.take_link_end(Cause.KEY_IN_USE, LINK)
+    assert end.is_open
+
+
+def test_link_of_the_run_before_is_made_anew_however_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, now_s = EndOfSession(), 100.0
+    monkeypatch.setattr(session.time, "monotonic", lambda: now_s)
+    for _ in range(5):
+        end.take_link_end(Cause.CUT_OFF, LINK)
+        now_s += 86400
+    assert end.is_open
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause not in session.PATIENCE_S])
+def test_every_other_refusal_ends_the_session_at_once_with_one_sentence(cause: Cause) -> None:
+    end = EndOfSession()
+    end.take_link_end(cause, LINK)
+    assert isinstance(end.error, SiteRefusedError)
+    assert "\n" not in str(end.error)

@@ -42,7 +42,7 @@ def test_site_is_shut_out_and_let_in_again(
         assert (row.site, row.is_allowed, row.reason) == ("north", is_allowed, "Contract.")
         assert row.changed_by == name_terminal_user()
     assert capsys.readouterr().out == (
-        "Site 'north' may not take part from the next round on.\nSite 'north' may take part.\n"
+        "Site 'north' may not take part from now on.\nSite 'north' may take part.\n"
     )
 
 
@@ -76,6 +76,8 @@ def test_list_in_json_is_for_scripts(
         "site": "north",
         "version": "0.1.0",
         "joined_at": NOW.isoformat(),
+        "key": None,
+        "kit_expires_at": None,
         "is_allowed": True,
         "changed_by": None,
         "changed_at": None,
@@ -88,6 +90,6 @@ def test_without_a_site_the_list_is_one_sentence(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("list") == 0
-    assert capsys.readouterr().out == f"No site has joined yet in {tmp_path}.\n"
+    assert capsys.readouterr().out == f"No site is enrolled or has joined yet in {tmp_path}.\n"
     assert run("list", "--json") == 0
     assert json.loads(capsys.readouterr().out) == []

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fl_core.config import ServerConfig
 from fl_core.errors import AddressInUseError, RunFailedError
+from fl_core.keys import format_pem
 from fl_core.processes import find_free_port
+from fl_core.trial import try_link
 from fl_server import superlink
 from fl_server.bundle import build_bundle
+from fl_server.credentials import make_credentials
 from fl_server.superlink import SuperLink
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Flower's own
@@ -20,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationW
 
 @pytest.fixture
 def config() -> ServerConfig:
-    return ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    return ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
 
 
 @pytest.fixture
@@ -61,7 +65,7 @@ def test_superlink_that_ends_at_once_is_told_with_its_log(
     config: ServerConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failing = [sys.executable, "-c", "raise SystemExit('no')"]
-    monkeypatch.setattr(superlink, "_command", lambda _config: failing)
+    monkeypatch.setattr(superlink, "_command", lambda _config, **_: failing)
     with pytest.raises(RunFailedError, match=r"did not come up; .*superlink\.log says why"):
         SuperLink.start(config, tmp_path, {})
     assert (tmp_path / "superlink.log").read_text() == "no\n"
@@ -94,3 +98,19 @@ def test_superlink_that_dies_is_told_with_its_exit_code(link: SuperLink) -> None
     link.process.kill()
     with pytest.raises(RunFailedError, match=r"ended unasked \(exit code -9\)"):
         wait_until_finished(link)
+
+
+@pytest.mark.slow
+def test_key_is_registered_again_after_it_was_unregistered_also_if_it_never_came(
+    config: ServerConfig, tmp_path: Path
+) -> None:
+    credentials = make_credentials(tmp_path, ["fl.example.org"], config.fleet_port)
+    pem = format_pem(ec.generate_private_key(ec.SECP384R1()).public_key())
+    with SuperLink.start(config, tmp_path, {}, credentials) as link:
+        first = link.register("north", pem)
+        link.unregister(first)
+        link.unregister(first)  # it is gone already, and that is well
+        assert link.register("north", pem) != first
+        assert try_link(f"127.0.0.1:{config.fleet_port}", None) is not None
+        assert any("UnregisterNode" in line for line in link.read_new_log_lines())
+        assert not any("UnregisterNode" in line for line in link.read_new_log_lines())

@@ -4,6 +4,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fl_client.link import Link
 from fl_client.supernode import GIVE_UP_AFTER_S, SuperNode
 from fl_core.processes import find_free_port
 
@@ -18,14 +19,14 @@ def wait_until_ended(link: SuperNode, timeout_s: float) -> None:
 
 
 def test_link_without_a_coordinator_ends_by_itself(tmp_path: Path) -> None:
-    with SuperNode.start(f"127.0.0.1:{find_free_port()}", tmp_path) as link:
+    with SuperNode.start(Link(f"127.0.0.1:{find_free_port()}"), tmp_path) as link:
         assert link.is_alive
         wait_until_ended(link, GIVE_UP_AFTER_S + 30)
     assert (tmp_path / "supernode.log").stat().st_size > 0
 
 
 def test_link_ends_with_all_that_it_started(tmp_path: Path) -> None:
-    with SuperNode.start(f"127.0.0.1:{find_free_port()}", tmp_path) as link:
+    with SuperNode.start(Link(f"127.0.0.1:{find_free_port()}"), tmp_path) as link:
         time.sleep(2)
         family = psutil.Process(link.process.pid).children(recursive=True)
     assert not link.is_alive
@@ -34,7 +35,7 @@ def test_link_ends_with_all_that_it_started(tmp_path: Path) -> None:
 
 
 def test_two_sites_on_one_machine_use_ports_and_folders_of_their_own(tmp_path: Path) -> None:
-    server = f"127.0.0.1:{find_free_port()}"
+    server = Link(f"127.0.0.1:{find_free_port()}")
     with SuperNode.start(server, tmp_path / "a") as a, SuperNode.start(server, tmp_path / "b") as b:
         assert a.runtime_address != b.runtime_address
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}

@@ -12,6 +12,7 @@ from flwr.clientapp import ClientApp
 from flwr.supercore.fab import Fab
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 
+from fl_client.link import Link
 from fl_client.supernode import SuperNode
 from fl_client.worker import Worker
 from fl_core import messages
@@ -140,7 +141,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Meeting:
     folder = tmp_path_factory.mktemp("meeting")
     home, site, marker = folder / "coordinator", folder / "site", folder / "marker"
     variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": "r1"}
-    ports = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port())
+    ports = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
     explained: list[Exception] = []
 
     def explain(error: Exception) -> str:
@@ -151,7 +152,7 @@ def meeting(tmp_path_factory: pytest.TempPathFactory) -> Meeting:
         link.submit(hostile_bundle(marker))
         store = open_store(home)
         give_up_at = time.monotonic() + 60
-        with SuperNode.start(f"127.0.0.1:{ports.fleet_port}", site) as node:
+        with SuperNode.start(Link(f"127.0.0.1:{ports.fleet_port}"), site) as node:
             Worker(make_app(), explain).serve(
                 node.runtime_address,
                 lambda: time.monotonic() < give_up_at and not store.get(EventRow, kind="site_failed"),

@@ -75,7 +75,7 @@ class Workplace:
         path.write_text(
             f"[federation]\nrounds = {rounds}\nmin_sites = {min_sites}\n"
             f"wait_for_sites_s = {wait_for_sites_s}\n"
-            f"[server]\nfleet_port = {self.fleet_port}\ncontrol_port = {self.control_port}\n"
+            f"[server]\nfleet_port = {self.fleet_port}\ncontrol_port = {self.control_port}\ninsecure = true\n"
             f"[data]\npatch_size_vox = 16\n[training]\nepochs = {epochs}\n"
         )
         return path
@@ -107,7 +107,7 @@ class Workplace:
         self, name: str, subset: int, *, home: Path | None = None, scans: Path | None = None
     ) -> subprocess.Popen[str]:
         address = f"127.0.0.1:{self.fleet_port}"
-        options = ("--site", name, "--subset", str(subset), "--server", address)
+        options = ("--site", name, "--insecure", "--subset", str(subset), "--server", address)
         return self.start("fl-client", *options, "--data-root", str(scans or self.scans), home=home)
 
     def printed(self, process: subprocess.Popen[str]) -> str:

@@ -1,0 +1,107 @@
+"""Flower's SuperLink with TLS and known keys on the port that sites reach; it is run by ``superlink.py``.
+
+Stock Flower 1.39 has one certificate for that port and for its own on loopback, so that an organisation's
+certificate would have to name ``127.0.0.1``; it tells a site whose key is refused not why; and it can
+neither unregister a node that never came nor register a key again. Those four things are changed here.
+"""
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+from flwr.server.superlink.fleet.grpc_rere.node_auth_server_interceptor import NodeAuthServerInterceptor
+from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
+from flwr.supercore.error import ApiErrorCode, FlowerError
+
+from fl_core.admission import Cause
+from fl_server.credentials import AUTHORITY, CERTIFICATE, KEY
+from fl_server.refusals import PREFIX
+from fl_server.superlink import CERTIFICATES_VARIABLE
+
+STOCK: Any = importlib.import_module("flwr.superlink.cli.flower_superlink")  # its package hides the module
+KEY_HEADER = "flwr-public-key-bin"
+
+
+class Door(NodeAuthServerInterceptor):
+    """Lets in who signs with a registered key, and says of everybody else who came and why not."""
+
+    def intercept_service(
+        self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler:
+        """Let Flower decide, and note what it refuses."""
+        handler = super().intercept_service(continuation, handler_call_details)
+        if not handler or not handler.unary_unary:
+            return handler
+        metadata = dict(handler_call_details.invocation_metadata)
+        key = metadata.get(KEY_HEADER, b"")
+
+        def answer(request: Any, context: grpc.ServicerContext) -> Any:
+            try:
+                return handler.unary_unary(request, context)
+            except FlowerError as error:
+                if cause := self._find_cause(error, key):
+                    error.public_details = cause
+                    _tell(cause, key, context)
+                raise
+            except Exception:
+                if context.code() is grpc.StatusCode.UNAUTHENTICATED:
+                    _tell(Cause.of_details(context.details()), key, context)
+                raise
+
+        return grpc.unary_unary_rpc_method_handler(
+            answer, handler.request_deserializer, handler.response_serializer
+        )
+
+    def _find_cause(self, error: FlowerError, key: bytes) -> Cause | None:
+        if error.code == ApiErrorCode.FLEET_SUPERNODE_REGISTRATION_DISABLED:
+            return Cause.NO_KEY
+        if error.code != ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED:
+            return None
+        is_known = self.state_factory.state().get_node_id_by_public_key(key) is not None
+        return Cause.KEY_IN_USE if is_known else Cause.UNKNOWN_KEY
+
+
+class GuardedLifespan(STOCK.SuperLinkLifespan):  # type: ignore[misc]
+    """Opens the sites' port with the coordinator's certificate, to registered keys only."""
+
+    def _start_legacy_fleet_grpc_rere(self, fleet_address: str) -> None:
+        folder = Path(os.environ[CERTIFICATES_VARIABLE])
+        server = STOCK._run_fleet_api_grpc_rere(
+            address=fleet_address,
+            state_factory=self.state_factory,
+            objectstore_factory=self.objectstore_factory,
+            enable_supernode_auth=True,
+            certificates=tuple((folder / name).read_bytes() for name in (AUTHORITY, CERTIFICATE, KEY)),
+            interceptors=[Door(self.state_factory)],
+        )
+        self.grpc_servers.append(server)
+
+
+def _tell(cause: Cause, key: bytes, context: grpc.ServicerContext) -> None:
+    told = {"cause": cause, "key": key.decode("ascii", errors="replace"), "peer": context.peer()}
+    sys.stderr.write(f"{PREFIX}{json.dumps(told)}\n")
+    sys.stderr.flush()
+
+
+def _delete_node(state: InMemoryLinkState, owner_aid: str, node_id: int) -> None:
+    """Unregister a node, also one that never came, so that its key may be registered again."""
+    with state.lock:
+        node: Any = state.nodes.get(node_id)
+        if node and node.online_until is None:
+            node.online_until = 0.0
+        FLOWERS_DELETE_NODE(state, owner_aid, node_id)
+        state.node_public_key_to_node_id.pop(node.public_key, None)
+
+
+FLOWERS_DELETE_NODE = InMemoryLinkState.delete_node
+
+
+if __name__ == "__main__":
+    setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010 - a method in place of Flower's
+    STOCK.SuperLinkLifespan = GuardedLifespan
+    STOCK.flower_superlink()
