@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from fl_client.link import Link
 from fl_core.config import SiteConfig, home_folder
 from fl_core.disk import look_at_disk
+from fl_core.errors import ConfigError, KeyFileError
 from fl_core.findings import Finding, draw_findings, findings_to_json, has_fault
 
 NEEDED_GB = 2.0
@@ -17,10 +19,18 @@ WISHED_GB = 10.0
 
 
 def check(
-    site: Annotated[str, typer.Option(help="Name of this hospital, such as 'north'.")],
-    server: Annotated[
-        str | None, typer.Option(help="The coordinator's HOST:PORT. (default: as in the file)")
+    site: Annotated[
+        str | None, typer.Option(help="Name of this hospital, such as 'north'. (default: the kit's)")
     ] = None,
+    kit: Annotated[
+        Path | None, typer.Option(help="The file by which the coordinator is found and known.")
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option(help="The coordinator's HOST:PORT. (default: as in the kit)")
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="No TLS and no key: for trials on this machine alone.")
+    ] = False,
     data_root: Annotated[
         Path | None, typer.Option(help="Folder in LUNA16 layout. (default: as in the file)")
     ] = None,
@@ -35,7 +45,13 @@ def check(
     """
     from fl_client.cli import read_site_config
 
-    options = {"site": site, "server": server, "data_root": data_root}
+    options = {
+        "site": site,
+        "kit": kit,
+        "server": server,
+        "insecure": insecure or None,
+        "data_root": data_root,
+    }
     site_config = read_site_config(
         config, {key: value for key, value in options.items() if value is not None}
     )
@@ -52,10 +68,23 @@ def examine(config: SiteConfig, home: Path) -> Iterator[Finding]:
     """Yield what there is to say of a site, one thing after the other."""
     from fl_client import link_checks, machine_checks
 
+    folder = home / "sites" / config.site
     yield from machine_checks.look_at_software()
     yield machine_checks.look_at_data(config)
     yield machine_checks.look_at_device(config.device)
-    yield look_at_disk(home / "sites" / config.site, needed_gb=NEEDED_GB, wished_gb=WISHED_GB)
+    yield look_at_disk(folder, needed_gb=NEEDED_GB, wished_gb=WISHED_GB)
     yield link_checks.look_at_clock(link_checks.is_clock_kept)
-    yield from link_checks.look_at_server(config.server)
+    yield from look_at_coordinator(config, folder)
     yield machine_checks.describe_consent(config.consent)
+
+
+def look_at_coordinator(config: SiteConfig, folder: Path) -> Iterator[Finding]:
+    """Yield what there is to say of the kit, the key, and the link that they make."""
+    from fl_client import link_checks
+
+    try:
+        link = Link.open(config, folder)
+    except (ConfigError, KeyFileError) as error:
+        yield Finding.of_fault("kit and key", error)
+        return
+    yield from link_checks.look_at_link(link)

@@ -9,8 +9,10 @@ from typing import Self
 
 from fl_client.link import Link
 from fl_core.admission import Cause
+from fl_core.errors import KeyFileError
 from fl_core.processes import end_child, find_free_port, flower_environment, start_child
 
+AUTHORITY_NAME = "authority.pem"
 GIVE_UP_AFTER_S = 5
 
 
@@ -23,11 +25,15 @@ class SuperNode:
 
     @classmethod
     def start(cls, link: Link, folder: Path) -> Self:
-        """Connect to the coordinator; files and the log go to ``folder``."""
+        """Connect to the coordinator; files and the log go to ``folder``.
+
+        Raises KeyFileError if the coordinator's authority cannot be written there.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
         port = find_free_port()  # Flower refuses 0, and its default clashes when two sites share a machine
         command = [sys.executable, "-m", "fl_client.prompt_supernode"]
         command += ["--superlink", link.server, "--host", "127.0.0.1", "--port", str(port)]
-        command += _security_options(link)
+        command += _security_options(link, folder)
         command += ["--isolation", "process", "--max-wait-time", str(GIVE_UP_AFTER_S)]
         process = start_child(
             command, log_file=folder / "supernode.log", env=flower_environment(folder / "flower")
@@ -53,7 +59,12 @@ class SuperNode:
         end_child(self.process)
 
 
-def _security_options(link: Link) -> list[str]:
+def _security_options(link: Link, folder: Path) -> list[str]:
     if link.authority is None or link.key is None:
         return ["--insecure"]
-    return ["--root-certificates", str(link.authority), "--auth-supernode-private-key", str(link.key)]
+    authority = folder / AUTHORITY_NAME
+    try:
+        authority.write_text(link.authority)
+    except OSError as error:
+        raise KeyFileError(f"Cannot write {authority}: {error.strerror}.") from error
+    return ["--root-certificates", str(authority), "--auth-supernode-private-key", str(link.key)]

@@ -1,5 +1,7 @@
-"""Why the coordinator's SuperLink does not let a site in: what one end says and the other understands."""
+"""What the coordinator's SuperLink says to who stands at its door: why not, or how things are."""
 
+import json
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Self
 
@@ -33,3 +35,32 @@ class Cause(StrEnum):
 
 _FIRST_EXIT_CODE = 100
 _FLOWERS_WORDS = {"Invalid node ID": "cut off", "Invalid timestamp": "clock"}
+
+LOOK_METHOD = "/fedluna.Door/Look"
+"""Asked of the SuperLink by a site that only looks: it takes nothing and joins nothing."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a site sees that looks in; ``time_s`` is the coordinator's clock, in seconds since 1970.
+
+    ``versions`` of its programs are for enrolled sites only: a stranger finds none.
+    """
+
+    time_s: float
+    is_enrolled: bool
+    versions: dict[str, str]
+
+    def to_bytes(self) -> bytes:
+        """Return it as it goes over the wire."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read what ``to_bytes`` has made; ValueError if it is something else."""
+        try:
+            told = json.loads(data)
+            versions = {str(name): str(version) for name, version in told["versions"].items()}
+            return cls(float(told["time_s"]), bool(told["is_enrolled"]), versions)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ValueError("The coordinator's answer cannot be read.") from error

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from json import dumps
+from typing import Self
 
 from rich import box
 from rich.table import Table
@@ -26,6 +27,12 @@ class Finding:
     level: Level
     text: str
     advice: str = ""
+
+    @classmethod
+    def of_fault(cls, subject: str, words: object, level: Level = Level.FAULT) -> Self:
+        """Make one of an error, or its text, of which the first sentence says what is wrong."""
+        text, _, advice = str(words).partition(". ")
+        return cls(subject, level, f"{text.rstrip('.')}.", advice)
 
 
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fl_core import proxies
 
@@ -46,13 +47,28 @@ def try_link(address: str, authority: str | None, *, name: str | None = None) ->
         return Fault(error.strerror or "no answer", is_final=False)
 
 
-def _try_tls(connection: socket.socket, address: str, authority: str, name: str) -> Fault | None:
+def find_expiry(address: str, authority: str) -> datetime:
+    """Return when the certificate of the coordinator at ``address`` expires; OSError if there is no link."""
+    host, _, port = address.rpartition(":")
+    with (
+        proxies.connect(host, int(port), timeout_s=TIMEOUT_S) as connection,
+        _make_context(authority).wrap_socket(connection, server_hostname=host) as link,
+    ):
+        certificate = link.getpeercert() or {}
+        return datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+
+
+def _make_context(authority: str) -> ssl.SSLContext:
     context = ssl.create_default_context(cadata=authority)
     context.set_alpn_protocols(["h2"])
     # In TLS 1.3 the other end could not read why we refuse it; the link itself uses 1.3.
     context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _try_tls(connection: socket.socket, address: str, authority: str, name: str) -> Fault | None:
     try:
-        context.wrap_socket(connection, server_hostname=name).close()
+        _make_context(authority).wrap_socket(connection, server_hostname=name).close()
     except ssl.SSLCertVerificationError as error:
         return Fault(_describe(error, address, name), is_final=True)
     except ssl.SSLError as error:

@@ -2,29 +2,36 @@
 
 Stock Flower 1.39 has one certificate for that port and for its own on loopback, so that an organisation's
 certificate would have to name ``127.0.0.1``; it tells a site whose key is refused not why; and it can
-neither unregister a node that never came nor register a key again. Those four things are changed here.
+neither unregister a node that never came nor register a key again. Those four things are changed here, and a
+site may look in before the day.
 """
 
 import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import grpc
+from flwr.common.constant import PUBLIC_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from flwr.server.superlink.fleet.grpc_rere.node_auth_server_interceptor import NodeAuthServerInterceptor
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.error import ApiErrorCode, FlowerError
+from flwr.supercore.primitives.asymmetric import verify_signature
 
-from fl_core.admission import Cause
+from fl_core.admission import LOOK_METHOD, Cause, Look
+from fl_core.errors import KeyFileError
+from fl_core.keys import parse_public_key_pem
+from fl_core.versions import find_versions
 from fl_server.credentials import AUTHORITY, CERTIFICATE, KEY
 from fl_server.refusals import PREFIX
 from fl_server.superlink import CERTIFICATES_VARIABLE
 
 STOCK: Any = importlib.import_module("flwr.superlink.cli.flower_superlink")  # its package hides the module
-KEY_HEADER = "flwr-public-key-bin"
 
 
 class Door(NodeAuthServerInterceptor):
@@ -33,12 +40,14 @@ class Door(NodeAuthServerInterceptor):
     def intercept_service(
         self, continuation: Callable[[Any], Any], handler_call_details: grpc.HandlerCallDetails
     ) -> grpc.RpcMethodHandler:
-        """Let Flower decide, and note what it refuses."""
+        """Let Flower decide, and note what it refuses; who only looks is answered here."""
+        metadata = dict(handler_call_details.invocation_metadata)
+        if handler_call_details.method == LOOK_METHOD:
+            return grpc.unary_unary_rpc_method_handler(partial(self._answer_look, metadata))
         handler = super().intercept_service(continuation, handler_call_details)
         if not handler or not handler.unary_unary:
             return handler
-        metadata = dict(handler_call_details.invocation_metadata)
-        key = metadata.get(KEY_HEADER, b"")
+        key = metadata.get(PUBLIC_KEY_HEADER, b"")
 
         def answer(request: Any, context: grpc.ServicerContext) -> Any:
             try:
@@ -57,13 +66,20 @@ class Door(NodeAuthServerInterceptor):
             answer, handler.request_deserializer, handler.response_serializer
         )
 
+    def _answer_look(self, metadata: dict[str, Any], _request: bytes, _context: Any) -> bytes:
+        key = metadata.get(PUBLIC_KEY_HEADER, b"")
+        is_enrolled = _is_signed(metadata, key) and self._is_known(key)
+        return Look(time.time(), is_enrolled, find_versions() if is_enrolled else {}).to_bytes()
+
+    def _is_known(self, key: bytes) -> bool:
+        return self.state_factory.state().get_node_id_by_public_key(key) is not None
+
     def _find_cause(self, error: FlowerError, key: bytes) -> Cause | None:
         if error.code == ApiErrorCode.FLEET_SUPERNODE_REGISTRATION_DISABLED:
             return Cause.NO_KEY
         if error.code != ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED:
             return None
-        is_known = self.state_factory.state().get_node_id_by_public_key(key) is not None
-        return Cause.KEY_IN_USE if is_known else Cause.UNKNOWN_KEY
+        return Cause.KEY_IN_USE if self._is_known(key) else Cause.UNKNOWN_KEY
 
 
 class GuardedLifespan(STOCK.SuperLinkLifespan):  # type: ignore[misc]
@@ -80,6 +96,15 @@ class GuardedLifespan(STOCK.SuperLinkLifespan):  # type: ignore[misc]
             interceptors=[Door(self.state_factory)],
         )
         self.grpc_servers.append(server)
+
+
+def _is_signed(metadata: dict[str, Any], key: bytes) -> bool:
+    """Say whether who calls holds the key, by Flower's signature of the time at its end."""
+    signed = str(metadata.get(TIMESTAMP_HEADER, "")).encode()
+    try:
+        return verify_signature(parse_public_key_pem(key), signed, metadata.get(SIGNATURE_HEADER, b""))
+    except KeyFileError:
+        return False
 
 
 def _tell(cause: Cause, key: bytes, context: grpc.ServicerContext) -> None:

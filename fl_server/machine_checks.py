@@ -51,9 +51,7 @@ def look_at_ports(config: RunConfig, home: Path) -> Iterator[Finding]:
         try:
             check_port_is_free(server.host, port, setting=f"{setting} in [server]")
         except AddressInUseError as error:
-            yield Finding(
-                "ports", Level.FAULT, str(error).partition(". ")[0] + ".", str(error).partition(". ")[2]
-            )
+            yield Finding.of_fault("ports", error)
         else:
             yield Finding("ports", Level.OK, f"{server.host}:{port} ({setting}) is free.")
 
@@ -65,9 +63,8 @@ def look_at_certificates(config: RunConfig, home: Path) -> Finding:
     try:
         credentials = Credentials.read(home)
     except KeyFileError as error:
-        fault, _, advice = str(error).partition(". ")
         level = Level.FAULT if has_credentials(home) else Level.WARNING  # a trial needs none
-        return Finding("certificates", level, f"{fault}.", advice)
+        return Finding.of_fault("certificates", error, level)
     text = f"Sites reach {credentials.place.server}; good until {credentials.expires_at:%Y-%m-%d}."
     if credentials.expires_at - utc_now() < WARN_BEFORE:
         return Finding("certificates", Level.WARNING, text, RENEW)

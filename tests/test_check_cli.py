@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fl_client.check_cli import examine
+from fl_client.check_cli import examine, look_at_coordinator
 from fl_core.config import SiteConfig
 from fl_core.findings import Level
 from fl_core.processes import find_free_port
@@ -21,23 +21,30 @@ def check(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_everything_is_looked_at_and_nothing_is_made(scans: Path, tmp_path: Path) -> None:
-    config = SiteConfig(site="north", data_root=scans, server=f"127.0.0.1:{find_free_port()}", device="cpu")
+    server = f"127.0.0.1:{find_free_port()}"
+    config = SiteConfig(site="north", data_root=scans, server=server, device="cpu", insecure=True)
     findings = list(examine(config, tmp_path / "home"))
     assert [finding.subject for finding in findings] == (
-        ["software", "packages", "data", "device", "disk", "clock", "name", "coordinator", "consent"]
+        ["software", "packages", "data", "device", "disk", "clock", "port", "consent"]
     )
     assert [finding for finding in findings if finding.level is Level.FAULT] == []
     assert list(tmp_path.iterdir()) == []
 
 
+def test_site_without_a_kit_is_told_how_to_get_one(tmp_path: Path) -> None:
+    (found,) = look_at_coordinator(SiteConfig(site="north", data_root=tmp_path), tmp_path / "north")
+    assert (found.level, found.text) == (Level.FAULT, "Site 'north' has no kit.")
+    assert found.advice.startswith("Give the file that the coordinator has sent, --kit FILE")
+
+
 @pytest.mark.slow
 def test_site_that_could_take_part_ends_with_0_and_json(scans: Path, tmp_path: Path) -> None:
     server = f"127.0.0.1:{find_free_port()}"
-    done = check(tmp_path, "--data-root", str(scans), "--server", server, "--json")
+    done = check(tmp_path, "--data-root", str(scans), "--server", server, "--insecure", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     found = {finding["subject"]: finding["level"] for finding in json.loads(done.stdout)}
     assert found["data"] == "ok"
-    assert found["coordinator"] == "warning"  # none is up
+    assert found["port"] == "warning"  # none is up
 
 
 @pytest.mark.slow

@@ -1,5 +1,4 @@
 import itertools
-from pathlib import Path
 
 import pytest
 
@@ -9,7 +8,7 @@ from fl_client.link import Link
 from fl_core.errors import SiteRefusedError
 from fl_core.trial import Fault
 
-LINK = Link("127.0.0.1:9092", Path("authority.pem"))
+LINK = Link("127.0.0.1:9092", "(a certificate)")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import io
 import json
 
+import pytest
 from rich.console import Console
 
 from fl_core.findings import Finding, Level, draw_findings, findings_to_json, has_fault
@@ -27,3 +28,11 @@ def test_findings_are_json_for_scripts() -> None:
 def test_only_a_fault_is_one() -> None:
     assert has_fault([FULL])
     assert not has_fault([Finding("disk", level, "") for level in (Level.WARNING, Level.OK)])
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "advice"),
+    [("It is full. Make room.", "It is full.", "Make room."), ("It is full.", "It is full.", "")],
+)
+def test_first_sentence_of_an_error_says_what_is_wrong(words: str, text: str, advice: str) -> None:
+    assert Finding.of_fault("disk", words) == Finding("disk", Level.FAULT, text, advice)

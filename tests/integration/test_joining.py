@@ -14,10 +14,13 @@ from pathlib import Path
 import grpc
 import pytest
 
+from fl_client.check_cli import look_at_coordinator
+from fl_client.cli import read_site_config
 from fl_client.link import Link
 from fl_client.supernode import SuperNode
 from fl_core.admission import Cause
-from fl_core.kit import Kit, write_kit
+from fl_core.findings import Level
+from fl_core.kit import Kit, read_kit, write_kit
 from fl_core.processes import find_free_port
 from fl_server.certificates import Issued, issue_server_certificate, make_authority
 from fl_store.connect import open_store
@@ -58,8 +61,8 @@ class SecurePlace(Workplace):
         return [row.text for row in self.rows(EventRow, kind="site_refused")]
 
     def link_of(self, site: str) -> Link:
-        folder = self.key_folder(site)
-        return Link(f"127.0.0.1:{self.fleet_port}", folder / "authority.pem", folder / "key")
+        authority = read_kit(self.folder / f"{site}.kit").authority
+        return Link(f"127.0.0.1:{self.fleet_port}", authority, self.key_folder(site) / "key")
 
 
 @pytest.fixture(scope="module")
@@ -147,12 +150,25 @@ def test_key_that_is_used_twice_at_once_is_refused_to_the_second(
     assert north.poll() is None
 
 
+@pytest.mark.parametrize(("home", "level"), [("north", Level.OK), ("stranger", Level.FAULT)])
+def test_site_that_looks_in_before_the_day_learns_whether_its_key_is_enrolled(
+    place: SecurePlace, north: subprocess.Popen[str], home: str, level: Level
+) -> None:
+    options = {"site": "north", "kit": place.folder / "north.kit", "data_root": place.scans}
+    config = read_site_config(None, options)
+    found = list(look_at_coordinator(config, place.key_folder(home, "north")))
+    assert {finding.subject: finding.level for finding in found}["enrolment"] is level
+    others = [finding for finding in found if finding.subject != "enrolment"]
+    assert {finding.level for finding in others} == {Level.OK}
+    assert ("versions" in {finding.subject for finding in found}) is (level is Level.OK)
+
+
 def test_connection_without_an_enrolled_key_is_refused(
     place: SecurePlace, north: subprocess.Popen[str]
 ) -> None:
     command = [sys.executable, "-m", "fl_client.prompt_supernode", "--isolation", "process"]
     command += ["--superlink", f"127.0.0.1:{place.fleet_port}", "--port", str(find_free_port())]
-    command += ["--root-certificates", str(place.link_of("north").authority)]
+    command += ["--root-certificates", str(place.key_folder("north") / "authority.pem")]
     done = subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False)
     assert Cause.of_exit_code(done.returncode) is Cause.NO_KEY, done.stderr
     assert has_event(place, "it is a passing one, as a client without a kit makes it")
