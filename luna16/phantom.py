@@ -4,12 +4,11 @@ Run it with ``luna16 phantom OUT``. Each subset folder is one site with a scanne
 """
 
 import csv
-import multiprocessing
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ from luna16.phantom_findings import Finding, draw_findings
 from luna16.phantom_scanner import Scanner, acquire, scanner_of_site, vendor_of_site
 from luna16.phantom_shapes import Canvas, FloatArray, random_direction
 from luna16.scan import Int16Array, make_image
-from luna16.worker_processes import ctrl_c_held_back
+from luna16.worker_processes import count_cores, run_each
 
 SIZE_ZYX_VOX = (96, 192, 192)
 FLIPPED_DIRECTION = (-1.0, 0.0, 0.0, 0.0, -1.0, 0.0, 0.0, 0.0, 1.0)
@@ -156,17 +155,23 @@ def _write_scans(
     folder: Path, tasks: list[ScanTask], on_progress: Callable[[int, int], None] | None
 ) -> list[ScanRows]:
     """Write the scans with one process a core, and give their rows in the order of the tasks."""
-    pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
+    rows: dict[ScanTask, ScanRows] = {}
+    for task, made in run_each(partial(_try_scan, folder), tasks, num_jobs=count_cores()):
+        if made is None:
+            raise OSError("A process that made a scan was killed. Is the memory full?")
+        if isinstance(made, OSError):
+            raise made
+        rows[task] = made
+        if on_progress:
+            on_progress(len(rows), len(tasks))
+    return [rows[task] for task in tasks]
+
+
+def _try_scan(folder: Path, task: ScanTask) -> ScanRows | OSError:
     try:
-        with ctrl_c_held_back():
-            futures = [pool.submit(write_scan, folder, task) for task in tasks]
-        for num_done, future in enumerate(as_completed(futures), start=1):
-            future.result()
-            if on_progress:
-                on_progress(num_done, len(tasks))
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(cancel_futures=True)
+        return write_scan(folder, task)
+    except OSError as error:
+        return error
 
 
 def _make_canvas(scanner: Scanner, random: np.random.Generator) -> Canvas:

@@ -21,31 +21,6 @@ def count_cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
-@contextmanager
-def ctrl_c_held_back() -> Iterator[None]:
-    """Start processes in the block: Ctrl-C is answered after it, and by this process alone.
-
-    Ctrl-C reaches all processes. One that starts here has it blocked from its first instruction on;
-    this one answers later, for a process of which only half has started complains. Blocking would not
-    do for that: any thread may take the signal, and Python's handler then runs in the main thread.
-    """
-    resource_tracker.ensure_running()  # which unblocks the signal when it starts
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    in_main_thread = threading.current_thread() is threading.main_thread()
-    held_back: list[int] = []
-    handler = signal.getsignal(signal.SIGINT)
-    if in_main_thread:
-        signal.signal(signal.SIGINT, lambda number, _: held_back.append(number))
-    try:
-        yield
-    finally:
-        if in_main_thread:
-            signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        if held_back:
-            signal.raise_signal(signal.SIGINT)
-
-
 def run_each(
     work: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, num_jobs: int
 ) -> Iterator[tuple[ItemT, ResultT | None]]:
@@ -109,9 +84,34 @@ class _Worker(Generic[ItemT, ResultT]):
         context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         self.pipe, its_pipe = context.Pipe()
         self._process = context.Process(target=_serve, args=(self._work, its_pipe), daemon=True)
-        with ctrl_c_held_back():
+        with _ctrl_c_held_back():
             self._process.start()
         its_pipe.close()
+
+
+@contextmanager
+def _ctrl_c_held_back() -> Iterator[None]:
+    """Start processes in the block: Ctrl-C is answered after it, and by this process alone.
+
+    Ctrl-C reaches all processes. One that starts here has it blocked from its first instruction on;
+    this one answers later, for a process of which only half has started complains. Blocking would not
+    do for that: any thread may take the signal, and Python's handler then runs in the main thread.
+    """
+    resource_tracker.ensure_running()  # which unblocks the signal when it starts
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    held_back: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    if in_main_thread:
+        signal.signal(signal.SIGINT, lambda number, _: held_back.append(number))
+    try:
+        yield
+    finally:
+        if in_main_thread:
+            signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        if held_back:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _serve(work: Callable[[ItemT], ResultT], pipe: Connection) -> None:
