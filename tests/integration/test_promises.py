@@ -2,8 +2,6 @@
 
 import contextlib
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,6 +22,7 @@ from tests.conftest import require
 from tests.hostile_bundle import build_hostile_bundle, submit
 from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace, interrupt
 from tests.needles import find_needles, list_model_parts, list_site_secrets
+from tests.network_watch import DNS_PORT, LOOPBACK, MACHINE, STRACE, Address, read_addresses, watch
 from tests.recording_relay import RecordingRelay, read_calls
 from tests.replaying_site import make_replaying_app
 from tests.test_superlink import addresses_listened_on
@@ -33,18 +32,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning"),  # Flower's own
 ]
 
-STRACE = Path("/usr/bin/strace")
 SITE = "north-hospital"
-PERSON, MACHINE = "doctor-somebody", "somebodys-machine"
-LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
-ADDRESS = re.compile(r'sin6?_port=htons\((\d+)\).*?"([0-9a-f.:]+)"')
-DNS_PORT = 53
-Address = tuple[str, int]
+PERSON = "doctor-somebody"
 
 
 @dataclass
 class RecordedPlace(Workplace):
-    """A coordinator's machine, and a hospital's that is called MACHINE and belongs to PERSON."""
+    """A coordinator's machine, and a hospital's that belongs to PERSON."""
 
     @property
     def site_home(self) -> Path:
@@ -59,19 +53,6 @@ class RecordedPlace(Workplace):
     def last_model(self) -> dict[str, list[bytes]]:
         (path,) = self.home.glob("runs/*/last.safetensors")
         return list_model_parts(load_file(path))
-
-
-def watch(trace: Path) -> list[str]:
-    """Return the command that has another one, and all that it starts, noted in a file."""
-    rename = f'echo {MACHINE} > /proc/sys/kernel/hostname && exec "$@"'
-    calls = "trace=connect,bind,sendto,sendmsg,sendmmsg"
-    strace = [str(STRACE), "-D", "-f", "--seccomp-bpf", "-s", "0", "-e", "signal=none", "-e", calls]
-    return ["unshare", "--map-root-user", "--uts", "sh", "-c", rename, "sh", *strace, "-o", str(trace)]
-
-
-def read_addresses(trace: Path) -> set[Address]:
-    """Return every IP address and port that was asked for, to connect, to send or to be reached at."""
-    return {(ip, int(port)) for port, ip in ADDRESS.findall(trace.read_text())}
 
 
 @dataclass(frozen=True)
@@ -180,12 +161,6 @@ def replay(place: Workplace, port: int) -> Iterator[list[str]]:
         finally:
             is_over.set()
             serve.join()
-
-
-def test_search_of_connections_finds_one_to_the_outside(tmp_path: Path) -> None:
-    ask = "import socket; socket.socket(type=socket.SOCK_DGRAM).connect(('192.0.2.1', 53))"
-    subprocess.run([*watch(tmp_path / "trace"), sys.executable, "-c", ask], check=False)
-    assert ("192.0.2.1", DNS_PORT) in read_addresses(tmp_path / "trace")
 
 
 def test_code_that_the_coordinator_sends_does_not_run_at_the_site(open_run: Recording) -> None:
