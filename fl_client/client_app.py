@@ -1,5 +1,6 @@
 """The ClientApp of this hospital: it lends the site's work to Flower, message by message."""
 
+import logging
 import time
 from collections.abc import Callable
 from importlib.metadata import version
@@ -12,6 +13,8 @@ from fl_core import messages
 from luna16.bootstrap import draw_replicates
 from luna16.diameters import count_bands
 from luna16.scan_scores import count_scans
+
+logger = logging.getLogger(__name__)
 
 OnRefusal = Callable[[str], None]
 
@@ -30,7 +33,13 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
 
     @app.query("refuse")
     def refuse(message: Message, _context: Context) -> Message:
-        on_refusal(messages.unpack_refusal(message.content))
+        on_refusal(messages.unpack_reason(message.content))
+        return Message(RecordDict(), reply_to=message)
+
+    @app.query("left_out")
+    def left_out(message: Message, _context: Context) -> Message:
+        reason = messages.unpack_reason(message.content)
+        logger.warning("The coordinator did not take this site's update. %s", reason)
         return Message(RecordDict(), reply_to=message)
 
     @app.query("prepare")

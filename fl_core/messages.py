@@ -36,6 +36,7 @@ from luna16.detection.counts import DetectionCounts
 JOIN = "query.join"
 PREPARE = "query.prepare"
 REFUSE = "query.refuse"
+LEFT_OUT = "query.left_out"
 
 ARRAYS = "arrays"
 WEIGHTS = "safetensors"
@@ -207,13 +208,13 @@ def content_of(reply: Message) -> RecordDict:
     return reply.content
 
 
-def pack_refusal(reason: str) -> RecordDict:
-    """Pack the reason why a site may not take part."""
+def pack_reason(reason: str) -> RecordDict:
+    """Pack the reason why a site may not take part, or its update not be averaged."""
     return RecordDict({CONFIG: ConfigRecord({"reason": reason})})
 
 
-def unpack_refusal(content: RecordDict) -> str:
-    """Return the reason why this site may not take part, as one line."""
+def unpack_reason(content: RecordDict) -> str:
+    """Return the reason that the coordinator gives, as one line."""
     return _make_one_line(_word(content, "reason"))
 
 

@@ -138,6 +138,10 @@ class RollCall:
         """Return how many patches a member says it can train on."""
         return self._members[site].num_train_patches
 
+    def tell_left_out(self, site: str, reason: str) -> None:
+        """Let a member know why its update is not in the average."""
+        self._ask(self._members[site].node_id, messages.LEFT_OUT, messages.pack_reason(reason))
+
     def _gather(self) -> list[str]:
         """Return the sites that are ready for a round; only here is one left out or let in again."""
         self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
@@ -166,7 +170,7 @@ class RollCall:
         now = utc_now()
         message = Message(content, dst_node_id=node_id, message_type=message_type)
         for message_id in self._grid.push_messages([message]):
-            if message_id and message_type != messages.REFUSE:
+            if message_id and message_type in {messages.JOIN, messages.PREPARE}:
                 self._asked[message_id] = Question(node_id, message_type, now)
 
     def _take_in(self, question: Question, reply: Message) -> None:
@@ -233,4 +237,4 @@ class RollCall:
 
     def _refuse(self, node_id: int, reason: str, site: str | None = None) -> None:
         self._recorder.keep_event("site_refused", f"A node was refused: {reason}", site)
-        self._ask(node_id, messages.REFUSE, messages.pack_refusal(reason))
+        self._ask(node_id, messages.REFUSE, messages.pack_reason(reason))

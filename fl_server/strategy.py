@@ -169,8 +169,9 @@ class NoduleFedAvg(FedAvg):
             self._leave_out(site, reason)
 
     def _leave_out(self, site: str, reason: str) -> None:
-        """Write down that an update was no good; after too many the site sits out."""
+        """Write down that an update was no good, and tell the site; after too many it sits out."""
         self._recorder.keep_failure(site, reason)
+        self._roll_call.tell_left_out(site, reason)
         if self._strikes.add(site):
             self._recorder.shut_out(site, f"Too many of its updates were left out. The last: {reason}")
 

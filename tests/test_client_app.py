@@ -69,8 +69,13 @@ def test_site_says_who_it_is(app: ClientApp) -> None:
 
 
 def test_refusal_is_told_with_its_reason(app: ClientApp, refusals: list[str]) -> None:
-    ask(app, messages.REFUSE, messages.pack_refusal("The name is taken."))
+    ask(app, messages.REFUSE, messages.pack_reason("The name is taken."))
     assert refusals == ["The name is taken."]
+
+
+def test_site_is_told_that_its_update_was_left_out(app: ClientApp, caplog: pytest.LogCaptureFixture) -> None:
+    ask(app, messages.LEFT_OUT, messages.pack_reason("It holds NaN."))
+    assert caplog.messages == ["The coordinator did not take this site's update. It holds NaN."]
 
 
 def test_site_prepares_and_says_how_many_scans_it_has(app: ClientApp) -> None:

@@ -152,14 +152,14 @@ def test_task_without_a_round_number_is_refused(records: dict[str, Any]) -> None
 
 
 def test_refusal_is_one_line_without_control_codes() -> None:
-    content = as_received(messages.pack_refusal("No.\n\x1b[31mRed"))
-    assert messages.unpack_refusal(content) == "No.  [31mRed"
+    content = as_received(messages.pack_reason("No.\n\x1b[31mRed"))
+    assert messages.unpack_reason(content) == "No.  [31mRed"
 
 
 def test_join_and_refusal_arrive_as_they_were() -> None:
     who = JoinReply(site="north", instance="abc", version="0.1.0")
     assert messages.unpack_join_reply(as_received(messages.pack_join_reply(who))) == who
-    assert messages.unpack_refusal(as_received(messages.pack_refusal("Full."))) == "Full."
+    assert messages.unpack_reason(as_received(messages.pack_reason("Full."))) == "Full."
 
 
 @pytest.mark.parametrize("name", ["site", "instance", "version"])

@@ -105,7 +105,7 @@ def test_name_that_another_live_site_holds_is_refused(
     flower.nodes[6] = FakeSite("north", instance="second")
     call_all(roll_call)
     assert flower.types_sent_to(6) == [messages.JOIN, messages.REFUSE]
-    reason = messages.unpack_refusal(flower.sent[-1].content)
+    reason = messages.unpack_reason(flower.sent[-1].content)
     assert reason == "A connected site has the name 'north' already. Choose another."
     assert list(grid.get_node_ids()) == [5]
     assert events(store, "site_refused") == [f"A node was refused: {reason}"]
@@ -191,7 +191,7 @@ def test_site_with_an_impossible_name_is_refused_with_the_rule(
 ) -> None:
     flower.nodes = {5: FakeSite(name)}
     call_all(roll_call)
-    reason = messages.unpack_refusal(flower.sent[-1].content)
+    reason = messages.unpack_reason(flower.sent[-1].content)
     assert "is not accepted: 1 to 32 of a-z, 0-9 and '-'" in reason
     assert len(reason) < 200
     assert list(grid.get_node_ids()) == []
@@ -386,7 +386,7 @@ def test_site_that_is_shut_out_is_not_admitted(
     flower.nodes = {5: FakeSite("north"), 6: FakeSite("south")}
     call_all(roll_call)
     assert flower.types_sent_to(5) == [messages.JOIN, messages.REFUSE]
-    reason = messages.unpack_refusal([m for m in flower.sent if m.metadata.dst_node_id == 5][-1].content)
+    reason = messages.unpack_reason([m for m in flower.sent if m.metadata.dst_node_id == 5][-1].content)
     assert reason == "The coordinator does not let site 'north' take part. Ask who runs it."
     assert list(grid.get_node_ids()) == [6]
 

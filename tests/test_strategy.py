@@ -303,6 +303,13 @@ def test_bad_update_is_left_out_and_named_whenever_it_comes(
     assert reason in event.text
 
 
+def test_site_is_told_why_its_update_was_left_out(federation: Federation) -> None:
+    federation.run([NORTH, SOUTH, instead_of_training(bad_update({}))])
+    told = [each for each in federation.flower.sent if each.metadata.message_type == messages.LEFT_OUT]
+    assert [each.metadata.dst_node_id for each in told] == [12]
+    assert messages.unpack_reason(told[0].content) == federation.reason("east")
+
+
 @pytest.mark.parametrize("kind", ["train", "evaluate"])
 def test_site_that_declines_is_left_out_with_its_reason(federation: Federation, kind: str) -> None:
     declined = Error(messages.DECLINED, "Its consent is for 2 epochs.")

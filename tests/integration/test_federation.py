@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -81,12 +81,13 @@ class Workplace:
         return path
 
     def start(
-        self, *command: str, home: Path | None = None, typed: str | None = None
+        self, *command: str, home: Path | None = None, typed: str | None = None, watch: Sequence[str] = ()
     ) -> subprocess.Popen[str]:
+        """Start a command; ``watch`` is one that starts it in its turn, and may look at what it does."""
         environment = os.environ | {"FEDLUNA_HOME": str(home or self.home), "OMP_NUM_THREADS": "1"}
         with (self.folder / f"{command[0]}-{len(self.started)}.log").open("w") as log:
             process = subprocess.Popen(
-                [str(COMMANDS / command[0]), *command[1:]],
+                [*watch, str(COMMANDS / command[0]), *command[1:]],
                 env=environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -166,12 +166,33 @@ def test_site_that_looks_in_before_the_day_learns_whether_its_key_is_enrolled(
 def test_connection_without_an_enrolled_key_is_refused(
     place: SecurePlace, north: subprocess.Popen[str]
 ) -> None:
-    command = [sys.executable, "-m", "fl_client.prompt_supernode", "--isolation", "process"]
-    command += ["--superlink", f"127.0.0.1:{place.fleet_port}", "--port", str(find_free_port())]
+    assert cause_of_end(place, "-m", "fl_client.prompt_supernode") is Cause.NO_KEY
+    assert has_event(place, "it is a passing one, as a client without a kit makes it")
+
+
+AN_HOUR_BEHIND = """
+import datetime, runpy
+from flwr.client.grpc_rere_client import node_auth_client_interceptor as signing
+now = signing.now
+signing.now = lambda: now() - datetime.timedelta(hours=1)
+runpy.run_module("fl_client.prompt_supernode", run_name="__main__")
+"""
+
+
+def test_site_whose_clock_is_an_hour_off_is_refused(place: SecurePlace, north: subprocess.Popen[str]) -> None:
+    key = str(place.link_of("south").key)
+    cause = cause_of_end(place, "-c", AN_HOUR_BEHIND, "--auth-supernode-private-key", key)
+    assert cause is Cause.CLOCK
+    assert has_event(place, r"Site 'south' was refused .*: its clock is over five minutes off\.")
+
+
+def cause_of_end(place: SecurePlace, *program: str) -> Cause | None:
+    """Run a SuperNode of one's own making and say why the coordinator refuses it."""
+    command = [sys.executable, *program, "--isolation", "process", "--port", str(find_free_port())]
+    command += ["--superlink", f"127.0.0.1:{place.fleet_port}"]
     command += ["--root-certificates", str(place.key_folder("north") / "authority.pem")]
     done = subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False)
-    assert Cause.of_exit_code(done.returncode) is Cause.NO_KEY, done.stderr
-    assert has_event(place, "it is a passing one, as a client without a kit makes it")
+    return Cause.of_exit_code(done.returncode)
 
 
 def test_kit_of_another_coordinator_is_refused(place: SecurePlace, north: subprocess.Popen[str]) -> None:
