@@ -99,7 +99,7 @@ def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:
 
 def test_answer_to_the_last_evaluation_has_replicates(app: ClientApp) -> None:
     last = task()
-    messages.ask_for_intervals(last.config_records[messages.CONFIG])
+    messages.ask_for_more(last.config_records[messages.CONFIG], intervals=True, detection=False)
     reply = messages.unpack_evaluate_reply(ask(app, "evaluate", last))
     assert reply.replicates
     assert 0.7 < reply.replicates.num_scans.mean() < 1.3  # 500 Poisson numbers of mean 1: within 6 sd
