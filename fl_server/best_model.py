@@ -43,13 +43,13 @@ class BestModel:
 
     def check(self, round_no: int) -> None:
         """Raise NoLongerBetterError, with the reason, if the run is to end with this round, ahead of time."""
-        patience, rounds = self._config.patience, self._config.rounds
-        if round_no == rounds or patience == 0 or self._num_waited < patience:
+        patience = self._config.patience
+        if round_no == self._config.rounds or patience == 0 or self._num_waited < patience:
             return
         by = f" by {self._config.min_delta:g} or more" if self._config.min_delta else ""
         raise NoLongerBetterError(
-            f"It ended after round {round_no} of {rounds}: its {self._config.best_by} has not got better{by} "
-            f"for {patience} rounds (patience in [federation]). The best is {self._describe_best()}."
+            f"Its {self._config.best_by} has not got better{by} for {patience} rounds (patience in "
+            f"[federation]). The best is {self._describe_best()}."
         )
 
     def _value_of(self, score: Score) -> float:

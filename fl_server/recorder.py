@@ -158,6 +158,16 @@ class Recorder:
             )
         )
 
+    def keep_loss_changes(self, changes: Mapping[str, float | None]) -> None:
+        """Write how much higher the pooled validation loss is without each site's update."""
+        metric, weights = Metric.LOSS_CHANGE_WITHOUT, self._site_rounds
+        self._put(
+            *(
+                self._scores.make_metric(site, metric, change, weights[site].num_examples or 0)
+                for site, change in changes.items()
+            )
+        )
+
     def start_evaluation(self, sites: Sequence[str], bytes_down: int) -> None:
         """Write that these sites were sent the new model to evaluate."""
         now = utc_now()

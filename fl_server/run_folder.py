@@ -56,7 +56,11 @@ class RunFolder:
 
     def keep_history(self, history: dict[str, Any]) -> None:
         """Write the history so far."""
-        write_json(self.path / "history.json", history)
+        self.keep_json("history.json", history)
+
+    def keep_json(self, file_name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file of the run."""
+        write_json(self.path / file_name, content)
 
     def _write_model(
         self, kind: str, weights: Weights, round_no: int, result: Score, calibration: Calibration | None

@@ -16,6 +16,7 @@ from fl_core.messages import pack_settings
 from fl_core.prompt_flower import wait_shortly_for_weights
 from fl_core.terminal import start_logging
 from fl_server.best_model import NoLongerBetterError
+from fl_server.cross_site import write_cross_site_table
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.final_test import hold_final_test
 from fl_server.grid import PromptGrid
@@ -87,8 +88,12 @@ def conduct(
     recorder.keep_run_state(RunState.RUNNING)
     strategy = NoduleFedAvg(config, grid, roll_call, recorder, folder)
     reason = train_rounds(strategy, grid, config, recorder.run_id)
-    if config.data.test_fraction:
-        hold_final_test(ExtraEvaluation(config, grid, roll_call, recorder, on_test=True), recorder, folder)
+    has_test = config.data.test_fraction > 0
+    evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=has_test)
+    if has_test:
+        hold_final_test(evaluation, recorder, folder)
+    if federation.cross_site_table:
+        write_cross_site_table(strategy.updates, evaluation, roll_call, recorder, folder)
     return reason
 
 

@@ -13,7 +13,9 @@ from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
 from fl_core.messages import EvaluateReply, TaskId, Weights
 from fl_server.best_model import BestModel
 from fl_server.drift import Drift, measure_drift, measure_norm
+from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.grid import PromptGrid
+from fl_server.leave_one_out import LeaveOneOut
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
@@ -48,6 +50,9 @@ class NoduleFedAvg(FedAvg):
         self._recorder = recorder
         self._folder = folder
         self._best = BestModel(config.federation)
+        evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=False)
+        every = config.federation.leave_one_out_every
+        self._leave_one_out = LeaveOneOut(every, evaluation, roll_call, recorder)
         self._silent: set[str] = set()
         self._updates: dict[str, Update] = {}
         self._evaluations: dict[str, EvaluateReply] = {}
@@ -55,6 +60,11 @@ class NoduleFedAvg(FedAvg):
         self._sent: Weights = {}
         self._task = ConfigRecord()
         self._task_id = TaskId(recorder.run_id, round_no=0)
+
+    @property
+    def updates(self) -> dict[str, Update]:
+        """The good updates of the newest round."""
+        return self._updates
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -125,6 +135,7 @@ class NoduleFedAvg(FedAvg):
         is_best = self._best.take(server_round, sheet.score)
         kept = self._folder.keep_model(weights, server_round, sheet.score, calibration, is_best=is_best)
         self._recorder.keep_checkpoints(kept)
+        self._leave_one_out.measure_if_due(server_round, self._updates, self._evaluations)
         self._recorder.end_round(average_losses(self._updates), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)

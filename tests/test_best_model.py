@@ -70,8 +70,8 @@ def test_run_ends_after_so_many_rounds_that_are_not_better(
 def test_reason_names_the_score_the_rounds_and_the_best() -> None:
     model = BestModel(FederationConfig(patience=2, min_delta=0.1, rounds=9))
     assert last_round(model, [0.4, 0.45, 0.3])[1] == (
-        "It ended after round 3 of 9: its cpm has not got better by 0.1 or more for 2 rounds "
-        "(patience in [federation]). The best is 0.450, of round 2."
+        "Its cpm has not got better by 0.1 or more for 2 rounds (patience in [federation]). "
+        "The best is 0.450, of round 2."
     )
 
 

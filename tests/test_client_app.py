@@ -158,6 +158,30 @@ def test_round_is_trained_with_enough_sites_and_once_a_day(app: ClientApp) -> No
         ask(app, "train", told)
 
 
+@pytest.mark.parametrize(
+    ("consent", "shares"), [(ConsentConfig(), False), (ConsentConfig(share_model=True), True)]
+)
+def test_site_says_whether_others_may_score_its_model(app: ClientApp, *, shares: bool) -> None:
+    content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
+    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    assert reply.shares_model is shares
+
+
+def test_test_scans_are_scored_in_place_of_those_for_validation(app: ClientApp) -> None:
+    settings = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"test_fraction": 0.3})})
+    content = task()
+    content.config_records[messages.CONFIG].update(messages.pack_settings(settings))
+    messages.ask_for_test(content.config_records[messages.CONFIG])
+    assert messages.unpack_evaluate_reply(ask(app, "evaluate", content)).counts.num_scans == 1
+
+
+def test_site_without_test_scans_says_so(app: ClientApp) -> None:
+    content = task()
+    messages.ask_for_test(content.config_records[messages.CONFIG])
+    with pytest.raises(MessageError, match="asks for test scans, and its settings have none"):
+        ask(app, "evaluate", content)
+
+
 @pytest.mark.parametrize("consent", [ConsentConfig(share_data_card=False)])
 def test_data_card_is_shared_with_consent_only(app: ClientApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("luna16.data_card.FEWEST_SCANS_TOLD", 1)

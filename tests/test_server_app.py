@@ -84,7 +84,7 @@ def test_run_whose_model_gets_no_better_is_finished_with_the_reason(folder: Path
     (run,) = store.get(RunRow)
     assert run.state is RunState.FINISHED
     assert (run.reason or "").startswith(
-        "It ended after round 2 of 5: its cpm has not got better for 1 rounds"
+        "Its cpm has not got better for 1 rounds (patience in [federation])."
     )
     asked = [m for m in flower.sent if m.metadata.message_type == "evaluate"]
     assert [messages.wants_intervals(task.content) for task in asked] == [True, True]
