@@ -29,11 +29,8 @@ class ExtraEvaluation:
         self, weights: Weights, round_no: int, name: str, *, sites: Collection[str] | None = None
     ) -> dict[str, EvaluateReply]:
         """Return what the sites that are there, or those of ``sites``, count of the model called ``name``."""
-        asked = {
-            node_id: site
-            for node_id in self._grid.get_node_ids()
-            if (site := self._roll_call.site_of(node_id)) in (sites or {site})
-        }
+        there = {node_id: self._roll_call.site_of(node_id) for node_id in self._grid.get_node_ids()}
+        asked = {node_id: site for node_id, site in there.items() if sites is None or site in sites}
         replies: dict[str, EvaluateReply] = {}
         missing = dict.fromkeys(asked.values(), "it did not answer.")
 

@@ -55,6 +55,11 @@ def test_sites_that_are_not_asked_are_sent_nothing(flower: FakeGrid, store: Sqli
     assert "evaluate" not in flower.types_sent_to(5)
 
 
+def test_without_a_site_to_ask_nothing_is_sent(flower: FakeGrid, store: SqliteStore) -> None:
+    assert make_evaluation(flower, store).score(WEIGHTS, 3, "it", sites=()) == {}
+    assert "evaluate" not in {task.metadata.message_type for task in flower.sent}
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [(None, "it did not answer."), (Error(0, "Its disk is full."), "Its disk is full.")],
