@@ -47,8 +47,9 @@ class BestModel:
         if round_no == self._config.rounds or patience == 0 or self._num_waited < patience:
             return
         by = f" by {self._config.min_delta:g} or more" if self._config.min_delta else ""
+        rounds = "1 round" if patience == 1 else f"{patience} rounds"
         raise NoLongerBetterError(
-            f"Its {self._config.best_by} has not got better{by} for {patience} rounds (patience in "
+            f"Its {self._config.best_by} has not got better{by} for {rounds} (patience in "
             f"[federation]). The best is {self._describe_best()}."
         )
 

@@ -83,9 +83,7 @@ def test_run_whose_model_gets_no_better_is_finished_with_the_reason(folder: Path
     conduct_recorded(flower, "r1", folder)
     (run,) = store.get(RunRow)
     assert run.state is RunState.FINISHED
-    assert (run.reason or "").startswith(
-        "Its cpm has not got better for 1 rounds (patience in [federation])."
-    )
+    assert (run.reason or "").startswith("Its cpm has not got better for 1 round (patience in [federation]).")
     asked = [m for m in flower.sent if m.metadata.message_type == "evaluate"]
     assert [messages.wants_intervals(task.content) for task in asked] == [True, True]
 
