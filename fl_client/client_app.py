@@ -68,6 +68,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
         num_train_patches=len(shard.train.candidates),
         card=card,
         began_at_s=began_at_s,
+        shares_model=site.config.consent.share_model,
     )
     return messages.pack_prepare_reply(reply)
 
@@ -93,7 +94,7 @@ def _evaluate(site: Site, content: RecordDict) -> RecordDict:
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
     site.agree(settings)
     weights = messages.unpack_weights(content)
-    scans = site.evaluate(weights, settings, task.round_no)
+    scans = site.evaluate(weights, settings, task.round_no, on_test=messages.wants_test(content))
     wants_detection = messages.wants_detection(content)
     reply = messages.EvaluateReply(
         counts=count_scans(scans),

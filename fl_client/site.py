@@ -9,13 +9,13 @@ from fl_client.consent import check_num_sites, check_task, count_round
 from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
 from fl_core.config import SiteConfig, TaskSettings
-from fl_core.errors import SiteDataError
+from fl_core.errors import MessageError, SiteDataError
 from fl_core.messages import Weights
 from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, ModelConfig
 from luna16.counts import score
 from luna16.data_card import DataCard, make_data_card
-from luna16.dataset import Shard, load_shard
+from luna16.dataset import PatchSet, Shard, load_shard
 from luna16.detection.counts import DetectionCounts
 from luna16.detection.detector import Detector
 from luna16.detection.mark_scores import count_detections
@@ -98,18 +98,21 @@ class Site:
         self._display.rest()
         return {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}, result
 
-    def evaluate(self, weights: Weights, settings: TaskSettings, round_no: int) -> list[ScanScores]:
-        """Score ``weights`` on each validation scan."""
+    def evaluate(
+        self, weights: Weights, settings: TaskSettings, round_no: int, *, on_test: bool = False
+    ) -> list[ScanScores]:
+        """Score ``weights`` on each validation scan, or on each test scan."""
         shard = self.prepare(settings.data)
+        patch_set = _find_test(shard) if on_test else shard.validation
         model = self._load_model(settings.model, weights)
         on_step = self._display.show(f"round {round_no}: evaluating")
         logits = predict_logits(
-            model, shard.validation, settings.data, settings.evaluation, device=self._device, on_step=on_step
+            model, patch_set, settings.data, settings.evaluation, device=self._device, on_step=on_step
         )
-        scans = group_by_scan(logits, shard.validation)
+        scans = group_by_scan(logits, patch_set)
         own = score_exactly(scans)
         self._display.say(
-            f"round {round_no}  evaluated on {len(scans)} scans, "
+            f"round {round_no}  evaluated on {len(scans)} {'test ' if on_test else ''}scans, "
             f"AUC here {_show(own.auc)}, CPM here {_show(own.cpm)}"
         )
         self._display.rest()
@@ -158,9 +161,10 @@ class Site:
             card = make_shard_card(self.config.data_root, shard, subsets=self.config.subsets)
         except (ValueError, OSError) as error:
             raise SiteDataError(f"Site '{self.config.site}': {error}") from error
+        test = f", {shard.test.num_scans} for the test at the end" if shard.test else ""
         self._display.say(
             f"{shard.train.num_scans} scans to train on ({shard.train.num_positives} nodule patches, "
-            f"{shard.train.num_negatives} others), {shard.validation.num_scans} to validate on"
+            f"{shard.train.num_negatives} others), {shard.validation.num_scans} to validate on{test}"
         )
         return Prepared(config, shard, card)
 
@@ -170,6 +174,12 @@ class Site:
         model = self._built[1]
         model.load_state_dict({name: torch.from_numpy(tensor) for name, tensor in weights.items()})
         return model
+
+
+def _find_test(shard: Shard) -> PatchSet:
+    if shard.test is None:
+        raise MessageError("The coordinator asks for test scans, and its settings have none (test_fraction).")
+    return shard.test
 
 
 def _select_device(config: SiteConfig) -> torch.device:

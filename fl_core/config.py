@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -71,6 +71,11 @@ class FederationConfig(Settings):
     ``repeats`` times in a row; then the run ends. With ``detect_in_last_round`` the sites also find the
     nodules of their validation scans from the scans alone, after the last round: minutes for each scan
     without a GPU.
+
+    The best model is the one with the best ``best_by``. After ``patience`` rounds in which it got no better,
+    by ``min_delta`` at least, the run ends; 0 lets it go on. Every ``leave_one_out_every`` rounds the sites
+    score what the average is without each of them, and with ``cross_site_table`` at the end the last update
+    of each site; both show a site's update to the others, so only where every such site agrees to it.
     """
 
     rounds: PositiveInt = 20
@@ -79,6 +84,11 @@ class FederationConfig(Settings):
     round_timeout_s: Seconds = 3600.0
     repeats: Annotated[int, Field(ge=0, le=100)] = 2
     detect_in_last_round: bool = False
+    best_by: Literal["cpm", "auc", "average_precision", "loss"] = "cpm"
+    patience: Annotated[int, Field(ge=0, le=10_000)] = 0
+    min_delta: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    leave_one_out_every: Annotated[int, Field(ge=0, le=10_000)] = 0
+    cross_site_table: bool = False
 
 
 class ScreeningConfig(Settings):
@@ -141,7 +151,8 @@ class ConsentConfig(Settings):
     """What a site agrees to; a task beyond it is declined before anything is computed.
 
     Without a limit the coordinator decides. ``min_sites`` is of one round, ``max_rounds_per_day`` of any 24
-    hours.
+    hours. With ``share_model`` the coordinator may let the other sites score this site's updates, which
+    they then hold.
     """
 
     models: Annotated[tuple[NetworkName, ...], Field(min_length=1)] | None = None
@@ -149,6 +160,7 @@ class ConsentConfig(Settings):
     min_sites: PositiveInt = 1
     max_rounds_per_day: PositiveInt | None = None
     share_data_card: bool = True
+    share_model: bool = False
 
 
 class SiteConfig(Settings):

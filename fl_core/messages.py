@@ -48,6 +48,8 @@ RUN_ID = "run-id"
 ROUND = "server-round"
 WITH_INTERVALS = "with-intervals"
 WITH_DETECTION = "with-detection"
+ON_TEST = "on-test"
+SHARES_MODEL = "shares-model"
 DETECTION = "detection"
 REPLICATES = "replicates"
 NUM_SITES = "num-sites"
@@ -89,6 +91,7 @@ class TaskId:
 class PrepareReply:
     """How many scans a site trains on and validates on, and what it tells of them.
 
+    ``shares_model`` says whether other sites may score its updates, as ``[consent] share_model`` has it.
     ``began_at_s``, here and in the other replies, is when it began the work, in Unix seconds by its clock.
     """
 
@@ -97,6 +100,7 @@ class PrepareReply:
     num_train_patches: int
     card: DataCard
     began_at_s: float
+    shares_model: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,9 +162,12 @@ def unpack_settings(content: RecordDict) -> TaskSettings:
     return parse_settings(table, TaskSettings, source="the coordinator's task")
 
 
-def ask_for_intervals(config: ConfigRecord) -> None:
-    """Let the sites send what confidence intervals are made of, too."""
-    config[WITH_INTERVALS] = True
+def ask_for_more(config: ConfigRecord, *, intervals: bool, detection: bool) -> None:
+    """Let the sites send what confidence intervals are made of, too, and find nodules from the scans alone.
+
+    Flower's strategy sends the same record every round, so what is not wanted any more is said as well.
+    """
+    config[WITH_INTERVALS], config[WITH_DETECTION] = intervals, detection
 
 
 def wants_intervals(content: RecordDict) -> bool:
@@ -168,14 +175,19 @@ def wants_intervals(content: RecordDict) -> bool:
     return _find(content.config_records, CONFIG, WITH_INTERVALS) is True
 
 
-def ask_for_detection(config: ConfigRecord) -> None:
-    """Let the sites find the nodules of their validation scans from the scans alone, too."""
-    config[WITH_DETECTION] = True
-
-
 def wants_detection(content: RecordDict) -> bool:
     """Say whether the coordinator asks for the detection in whole scans."""
     return _find(content.config_records, CONFIG, WITH_DETECTION) is True
+
+
+def ask_for_test(config: ConfigRecord) -> None:
+    """Let the sites score their test scans in place of those for validation."""
+    config[ON_TEST] = True
+
+
+def wants_test(content: RecordDict) -> bool:
+    """Say whether the coordinator asks for the scores of the test scans."""
+    return _find(content.config_records, CONFIG, ON_TEST) is True
 
 
 def tell_num_sites(config: ConfigRecord, num_sites: int) -> None:
@@ -240,8 +252,8 @@ def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
         "num_train_patches": reply.num_train_patches,
         BEGAN: reply.began_at_s,
     }
-    card = ConfigRecord({"card": json.dumps(reply.card.to_json())})
-    return RecordDict({METRICS: MetricRecord(counts), CONFIG: card})
+    told = ConfigRecord({"card": json.dumps(reply.card.to_json()), SHARES_MODEL: reply.shares_model})
+    return RecordDict({METRICS: MetricRecord(counts), CONFIG: told})
 
 
 def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
@@ -257,6 +269,7 @@ def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
         num_train_patches=read_count(numbers, "num_train_patches"),
         card=card,
         began_at_s=read_number(numbers, BEGAN),
+        shares_model=_find(content.config_records, CONFIG, SHARES_MODEL) is True,
     )
 
 

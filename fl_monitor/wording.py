@@ -56,6 +56,11 @@ def metric_text(metric: Metric) -> str:
         Metric.DETECTION_CPM: _("CPM of whole scans"),
         Metric.CANDIDATE_SENSITIVITY: _("share of nodules among the candidates"),
         Metric.CANDIDATES_PER_SCAN: _("candidates per scan"),
+        Metric.TEST_AUC: _("ROC AUC on test scans"),
+        Metric.TEST_CPM: _("CPM on test scans"),
+        Metric.TEST_AVERAGE_PRECISION: _("average precision on test scans"),
+        Metric.TEST_LOSS: _("loss on test scans"),
+        Metric.LOSS_CHANGE_WITHOUT: _("change of the validation loss without the site"),
     }
     if metric in names:
         return names[metric]

@@ -24,7 +24,6 @@ from fl_server.runs_cli import runs
 from fl_server.sites_cli import sites
 from fl_server.users_cli import users
 from fl_store.connect import open_coordinator_store
-from fl_store.rows import RunState
 
 RESULTS = {
     "best.safetensors": "Best model",
@@ -89,7 +88,7 @@ def server(
     console = Console()
     with hold_home(home), closing(open_coordinator_store(home)) as store:
         run = launch_run(run_config, home, store, console)
-    if run.state is RunState.STOPPED:
+    if run.reason:
         told = f"Run {run.run_id} has ended before its last round: {run.reason}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
     folder = home / "runs" / run.run_id

@@ -17,6 +17,7 @@ from fl_core.kit import warn_if_expiring
 from fl_server.bundle import build_bundle
 from fl_server.credentials import RENEW, Credentials
 from fl_server.doorkeeper import Doorkeeper
+from fl_server.end_tables import draw_end
 from fl_server.enrolment import Enrolments
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_server.run_report import write_report
@@ -61,6 +62,8 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
         raise
     _close(store, run.run_id, RunState.FAILED, ENDED_UNASKED)
     (run,) = store.get(RunRow, run_id=run.run_id)
+    for table in draw_end(store, run.run_id, folder):
+        console.print(table)
     _try_report(run.run_id, home, folder / "report.html")
     if run.state not in {RunState.FINISHED, RunState.STOPPED}:
         raise RunFailedError(f"Run {run.run_id} did not finish: {run.reason or ENDED_UNASKED}")

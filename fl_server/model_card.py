@@ -38,6 +38,10 @@ TITLES = {
     },
     Metric.CANDIDATE_SENSITIVITY: "share of the nodules that this search proposes",
     Metric.CANDIDATES_PER_SCAN: "candidates that it proposes in a scan",
+    Metric.TEST_AUC: "area under the ROC curve, test scans",
+    Metric.TEST_CPM: "CPM, test scans",
+    Metric.TEST_AVERAGE_PRECISION: "average precision, test scans",
+    Metric.TEST_LOSS: "binary cross-entropy, test scans",
 }
 NOT_TOLD, NONE = "not told", "-"
 PACKAGES = ("fedluna", "torch", "monai", "numpy")

@@ -158,6 +158,16 @@ class Recorder:
             )
         )
 
+    def keep_loss_changes(self, changes: Mapping[str, float | None]) -> None:
+        """Write how much higher the pooled validation loss is without each site's update."""
+        metric, weights = Metric.LOSS_CHANGE_WITHOUT, self._site_rounds
+        self._put(
+            *(
+                self._scores.make_metric(site, metric, change, weights[site].num_examples or 0)
+                for site, change in changes.items()
+            )
+        )
+
     def start_evaluation(self, sites: Sequence[str], bytes_down: int) -> None:
         """Write that these sites were sent the new model to evaluate."""
         now = utc_now()
@@ -214,8 +224,15 @@ class Recorder:
         loss = self._scores.make_metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
         self._round = replace(self._round, ended_at=utc_now())
         self._put(loss, *self._scores.list_scores(FEDERATION, sheet), self._round)
-        numbers = ", ".join(f"{name} {value:.3f}" for name, value in _key_figures(sheet.score))
-        self.keep_event("round_ended", f"Round {self._round.round_no} is over: {numbers or 'no scores'}.")
+        self.keep_event("round_ended", f"Round {self._round.round_no} is over: {_describe(sheet.score)}.")
+
+    def keep_test_scores(self, round_no: int, replies: Mapping[str, EvaluateReply]) -> None:
+        """Write what the model of a round is worth on the test scans of each site, and of all."""
+        rows, pooled = ScoreRows(self._run.run_id, round_no), ScoreSheet.pool(list(replies.values()))
+        sheets = {site: ScoreSheet.pool([reply]) for site, reply in replies.items()} | {FEDERATION: pooled}
+        self._put(*(row for site, sheet in sheets.items() for row in rows.list_test_scores(site, sheet)))
+        text = f"The model of round {round_no} was tested on {pooled.counts.num_scans} scans"
+        self.keep_event("model_tested", f"{text}: {_describe(pooled.score)}.")
 
     def make_history(self) -> dict[str, Any] | None:
         """Return the run so far as one JSON document, or None if the store cannot be read."""
@@ -256,6 +273,6 @@ class Recorder:
         self._writer.put(*rows)
 
 
-def _key_figures(pooled: Score) -> list[tuple[str, float]]:
+def _describe(pooled: Score) -> str:
     figures = (("pooled AUC", pooled.auc), ("CPM", pooled.cpm))
-    return [(name, value) for name, value in figures if value is not None]
+    return ", ".join(f"{name} {value:.3f}" for name, value in figures if value is not None) or "no scores"

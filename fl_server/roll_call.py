@@ -44,6 +44,7 @@ class Member:
     who: JoinReply
     card: DataCard | None = None
     num_train_patches: int = 0
+    shares_model: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -142,6 +143,10 @@ class RollCall:
         """Let a member know why its update is not in the average."""
         self._ask(self._members[site].node_id, messages.LEFT_OUT, messages.pack_reason(reason))
 
+    def shares_model(self, site: str) -> bool:
+        """Say whether a member agrees that others score its updates."""
+        return self._members[site].shares_model
+
     def _gather(self) -> list[str]:
         """Return the sites that are ready for a round; only here is one left out or let in again."""
         self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
@@ -222,6 +227,7 @@ class RollCall:
         if member.node_id != node_id:
             return  # the site has come back with a new node, which is still to answer
         member.card, member.num_train_patches = data.card, data.num_train_patches
+        member.shares_model = data.shares_model
         now = utc_now()
         scans = data.num_train_scans, data.num_validation_scans
         self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))

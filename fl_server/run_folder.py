@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load_file
 
 from fl_core.config import TaskSettings
 from fl_store.rows import CheckpointRow, utc_now
-from luna16.checkpoint import save_weights, write_json
+from luna16.checkpoint import read_about, save_weights, write_json
 from luna16.counts import Score
 from luna16.detection.calibration import Calibration
 
@@ -22,31 +24,43 @@ LAST, BEST = "last", "best"
 
 
 class RunFolder:
-    """Keeps ``last.safetensors``, ``best.safetensors`` and ``history.json`` of one run.
-
-    The best model is the one with the highest CPM, and among equals the highest AUC.
-    """
+    """Keeps ``last.safetensors``, ``best.safetensors`` and ``history.json`` of one run."""
 
     def __init__(self, path: Path, run_id: str, settings: TaskSettings) -> None:
         self.path = path
         self._run_id = run_id
         self._settings = settings.model_dump(include={"data", "model"})
-        self._best: tuple[float, float] | None = None
 
     def keep_model(
-        self, weights: Weights, round_no: int, result: Score, calibration: Calibration | None = None
+        self,
+        weights: Weights,
+        round_no: int,
+        result: Score,
+        calibration: Calibration | None = None,
+        *,
+        is_best: bool,
     ) -> list[CheckpointRow]:
         """Write the model of a round as the last, and as the best if it is; returns what was written."""
-        kinds = [LAST]
-        rank = (result.cpm or 0.0, result.auc or 0.0)
-        if self._best is None or rank > self._best:
-            self._best = rank
-            kinds.append(BEST)
+        kinds = [LAST, BEST] if is_best else [LAST]
         return [self._write_model(kind, weights, round_no, result, calibration) for kind in kinds]
+
+    def read_models(self) -> dict[int, dict[str, NDArray[Any]]]:
+        """Return the last model and the best by their rounds; only one if it is both."""
+        models = {}
+        for kind in (LAST, BEST):
+            path = self.path / f"{kind}.safetensors"
+            round_no = int(read_about(path)["round_no"])
+            if round_no not in models:
+                models[round_no] = load_file(path)
+        return models
 
     def keep_history(self, history: dict[str, Any]) -> None:
         """Write the history so far."""
-        write_json(self.path / "history.json", history)
+        self.keep_json("history.json", history)
+
+    def keep_json(self, file_name: str, content: dict[str, Any]) -> None:
+        """Write a JSON file of the run."""
+        write_json(self.path / file_name, content)
 
     def _write_model(
         self, kind: str, weights: Weights, round_no: int, result: Score, calibration: Calibration | None

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from fl_core.config import home_folder
 from fl_core.errors import UsageError
+from fl_server.end_tables import draw_end
 from fl_server.export import make_csv, make_json
 from fl_server.history import make_history
 from fl_server.home_lock import is_home_held
@@ -70,10 +71,15 @@ def show_run(run: str) -> None:
 
     RUN is its id, the beginning of it that no other has, or 'last'.
     """
-    with closing(open_existing_store(home_folder())) as store:
-        drawn = draw_run_in_full(store, find_run(store, run), utc_now())
+    home = home_folder()
+    with closing(open_existing_store(home)) as store:
+        found = find_run(store, run)
+        drawn = draw_run_in_full(store, found, utc_now())
+        tables = draw_end(store, found.run_id, home / "runs" / found.run_id)
     with _standard_output() as output:
-        _make_console(output).print(drawn)
+        console = _make_console(output)
+        for each in (drawn, *tables):
+            console.print(each)
 
 
 @runs.command("export")

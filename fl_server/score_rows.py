@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fl_server.score_sheet import ScoreSheet
-from fl_store.rows import Curve, CurveRow, Metric, MetricRow, NotFinite, utc_now
+from fl_store.rows import TEST_METRICS, Curve, CurveRow, Metric, MetricRow, NotFinite, utc_now
 from luna16.bootstrap import Interval
 from luna16.counts import EvalCounts
 from luna16.reliability import find_reliability
@@ -48,6 +48,12 @@ class ScoreRows:
             yield self.make_metric(site, scored.metric, scored.value, scored.num_examples, scored.interval)
         if points := _draw_reliability(sheet.counts):
             yield CurveRow(self.run_id, self.round_no, site, Curve.RELIABILITY, points, utc_now())
+
+    def list_test_scores(self, site: str, sheet: ScoreSheet) -> Iterator[MetricRow]:
+        """Give the rows of the scores that are told of test scans."""
+        for scored in sheet.list_metrics():
+            if metric := TEST_METRICS.get(scored.metric):
+                yield self.make_metric(site, metric, scored.value, scored.num_examples, scored.interval)
 
 
 def _draw_reliability(counts: EvalCounts) -> dict[str, list[float] | list[int]] | None:

@@ -4,16 +4,17 @@ In stock FedAvg one NaN, one huge update or one made-up number of examples does.
 checked when it comes; how long it may be is known only beside the others, so that is checked once all are in.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from flwr.app import ArrayRecord
 
 from fl_core.config import ScreeningConfig
 from fl_core.errors import MessageError
-from fl_core.messages import TaskId, TrainReply
+from fl_core.messages import TaskId, TrainReply, Weights
+from fl_server.drift import measure_norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +22,12 @@ class Expected:
     """What an update must fit: the task that it answers, the model that was sent, the site's patches."""
 
     task: TaskId
-    model: ArrayRecord = field(repr=False)
+    model: Weights = field(repr=False)
     num_train_patches: int
 
 
-def check_update(reply: TrainReply, expected: Expected) -> None:
-    """Raise MessageError about an update that cannot be averaged with others."""
+def check_update(reply: TrainReply, expected: Expected) -> float:
+    """Return the length of what an update changed; MessageError if it cannot be averaged with others."""
     if reply.task != expected.task:
         raise MessageError(f"Its update is of {reply.task}, expected {expected.task}; it was left out.")
     if not 1 <= reply.num_examples <= expected.num_train_patches:
@@ -35,14 +36,16 @@ def check_update(reply: TrainReply, expected: Expected) -> None:
             "the number of its training patches; it was left out."
         )
     _check_form(reply, expected.model)
-    for name, tensor in reply.weights.items():
-        if not np.isfinite(tensor).all():
-            raise MessageError(f"Its update holds NaN or infinite values in '{name}'; it was left out.")
+    norm = measure_norm(expected.model, reply.weights)
+    if not math.isfinite(norm):
+        names = (name for name, tensor in reply.weights.items() if not np.isfinite(tensor).all())
+        raise MessageError(f"Its update holds NaN or infinite values in '{next(names)}'; it was left out.")
+    return norm
 
 
-def _check_form(reply: TrainReply, model: ArrayRecord) -> None:
+def _check_form(reply: TrainReply, model: Weights) -> None:
     forms = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in reply.weights.items()}
-    wanted = {name: (tuple(array.shape), array.dtype) for name, array in model.items()}
+    wanted = {name: (tensor.shape, str(tensor.dtype)) for name, tensor in model.items()}
     for name in [*wanted, *forms]:
         found, meant = _describe(forms.get(name)), _describe(wanted.get(name))
         if found != meant:

@@ -15,6 +15,10 @@ from fl_core.errors import FedLunaError
 from fl_core.messages import pack_settings
 from fl_core.prompt_flower import wait_shortly_for_weights
 from fl_core.terminal import start_logging
+from fl_server.best_model import NoLongerBetterError
+from fl_server.cross_site import write_cross_site_table
+from fl_server.extra_evaluation import ExtraEvaluation
+from fl_server.final_test import hold_final_test
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
@@ -54,7 +58,7 @@ def conduct_recorded(grid: Grid, run_id: str, folder: Path) -> None:
     config = load_settings(folder / "config.toml", RunConfig)
     try:
         control = RunControl(store, recorder, run_id)
-        conduct(PromptGrid(grid), config, recorder, RunFolder(folder, run_id, config.task), control)
+        reason = conduct(PromptGrid(grid), config, recorder, RunFolder(folder, run_id, config.task), control)
     except RunStoppedError as stop:
         recorder.keep_stopped(str(stop))
     except FedLunaError as error:
@@ -65,26 +69,45 @@ def conduct_recorded(grid: Grid, run_id: str, folder: Path) -> None:
         recorder.keep_run_state(RunState.FAILED, reason)
         raise
     else:
-        recorder.keep_run_state(RunState.FINISHED)
+        recorder.keep_run_state(RunState.FINISHED, reason)
     finally:
         recorder.close()
 
 
 def conduct(
     grid: PromptGrid, config: RunConfig, recorder: Recorder, folder: RunFolder, control: RunControl
-) -> None:
-    """Wait for the sites and run all rounds; RunStoppedError if somebody asks for the end."""
+) -> str | None:
+    """Wait for the sites and run all rounds; returns why there are fewer than planned, if there are.
+
+    RunStoppedError if somebody asks for the end.
+    """
     roll_call = RollCall(grid, recorder, config.task, control)
     grid.on_tick = roll_call.tick
     federation = config.federation
     roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)
     recorder.keep_run_state(RunState.RUNNING)
     strategy = NoduleFedAvg(config, grid, roll_call, recorder, folder)
-    strategy.start(
-        grid=grid,
-        initial_arrays=ArrayRecord(build_model(config.model).state_dict()),
-        num_rounds=federation.rounds,
-        timeout=federation.round_timeout_s,
-        train_config=pack_settings(config.task, recorder.run_id),
-        evaluate_config=pack_settings(config.task, recorder.run_id),
-    )
+    reason = train_rounds(strategy, grid, config, recorder.run_id)
+    has_test = config.data.test_fraction > 0
+    evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=has_test)
+    if has_test:
+        hold_final_test(evaluation, recorder, folder)
+    if federation.cross_site_table:
+        write_cross_site_table(strategy.updates, evaluation, roll_call, recorder, folder)
+    return reason
+
+
+def train_rounds(strategy: NoduleFedAvg, grid: PromptGrid, config: RunConfig, run_id: str) -> str | None:
+    """Run all rounds, or those until the model gets no better; returns why they are fewer, if they are."""
+    try:
+        strategy.start(
+            grid=grid,
+            initial_arrays=ArrayRecord(build_model(config.model).state_dict()),
+            num_rounds=config.federation.rounds,
+            timeout=config.federation.round_timeout_s,
+            train_config=pack_settings(config.task, run_id),
+            evaluate_config=pack_settings(config.task, run_id),
+        )
+    except NoLongerBetterError as end:
+        return str(end)
+    return None

@@ -2,25 +2,26 @@
 
 import logging
 from collections.abc import Iterable
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-from flwr.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from fl_core import messages
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
-from fl_core.messages import EvaluateReply, TaskId, TrainReply
-from fl_server.drift import Drift, change_between, measure_drift
+from fl_core.messages import EvaluateReply, TaskId, Weights
+from fl_server.best_model import BestModel
+from fl_server.drift import Drift, measure_drift, measure_norm
+from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.grid import PromptGrid
+from fl_server.leave_one_out import LeaveOneOut
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.score_sheet import ScoreSheet
 from fl_server.screening import Expected, NormScreen, Strikes, check_update
+from fl_server.update import Update, as_numpy, average_losses
 from luna16.detection.calibration import Calibration, fit_calibration
 
 
@@ -48,22 +49,33 @@ class NoduleFedAvg(FedAvg):
         self._roll_call = roll_call
         self._recorder = recorder
         self._folder = folder
+        self._best = BestModel(config.federation)
+        evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=False)
+        every = config.federation.leave_one_out_every
+        self._leave_one_out = LeaveOneOut(every, evaluation, roll_call, recorder)
         self._silent: set[str] = set()
-        self._updates: dict[str, tuple[Message, TrainReply]] = {}
+        self._updates: dict[str, Update] = {}
         self._evaluations: dict[str, EvaluateReply] = {}
         self._arrays = ArrayRecord()
+        self._sent: Weights = {}
         self._task = ConfigRecord()
         self._task_id = TaskId(recorder.run_id, round_no=0)
+
+    @property
+    def updates(self) -> dict[str, Update]:
+        """The good updates of the newest round."""
+        return self._updates
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the model to every site that is ready, once there are enough."""
         self._roll_call.wait_for(self._config.min_sites, self._config.wait_for_sites_s)
-        self._arrays, self._task = arrays, config
+        self._arrays, self._sent, self._task = arrays, as_numpy(arrays), config
         self._task_id = TaskId(self._recorder.run_id, server_round)
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
-        tasks = list(super().configure_train(server_round, _pack(arrays), config, grid))
+        packed = messages.pack_weights(self._sent)
+        tasks = list(super().configure_train(server_round, packed, config, grid))
         self._silent = {self._site_of(task) for task in tasks}
         self._updates, self._evaluations = {}, {}
         self._recorder.start_round(server_round, sorted(self._silent), _count_bytes(tasks))
@@ -84,10 +96,10 @@ class NoduleFedAvg(FedAvg):
                 break
             self._lose_round(server_round, repeats_left)
         # In the order of names, so that the sum does not depend on who was first.
-        good = [self._updates[site][0] for site in sorted(self._updates)]
+        good = [self._updates[site].message for site in sorted(self._updates)]
         arrays, metrics = super().aggregate_train(server_round, good)
-        self._recorder.keep_drifts(self._measure_drifts(arrays or self._arrays))
         self._arrays = arrays or self._arrays
+        self._recorder.keep_drifts(self._measure_drifts())
         return arrays, metrics
 
     def configure_evaluate(
@@ -95,12 +107,12 @@ class NoduleFedAvg(FedAvg):
     ) -> Iterable[Message]:
         """Send the new model to the sites whose updates are in it; the last one is scored with intervals."""
         tasks: list[Message] = []
-        if server_round == self._config.rounds:
-            messages.ask_for_intervals(config)
-            if self._config.detect_in_last_round:
-                messages.ask_for_detection(config)
+        is_last = self._best.is_last(server_round)
+        detects = is_last and self._config.detect_in_last_round
+        messages.ask_for_more(config, intervals=is_last, detection=detects)
         if list(grid.get_node_ids()):  # without any, FedAvg would wait for good
-            tasks = list(super().configure_evaluate(server_round, _pack(arrays), config, grid))
+            packed = messages.pack_weights(as_numpy(arrays))
+            tasks = list(super().configure_evaluate(server_round, packed, config, grid))
         tasks = [task for task in tasks if self._site_of(task) in self._updates]
         self._silent = set(self._updates)  # also a site that has gone meanwhile
         self._recorder.start_evaluation(sorted(map(self._site_of, tasks)), _count_bytes(tasks))
@@ -112,16 +124,22 @@ class NoduleFedAvg(FedAvg):
         server_round: int,
         replies: Iterable[Message],  # noqa: ARG002 - each was taken as it came
     ) -> MetricRecord | None:
-        """Score the sum of the sites' counts, and keep the model and the history."""
+        """Score the sum of the sites' counts, and keep the model and the history.
+
+        NoLongerBetterError if the run is to end here.
+        """
         self._note_silent_sites()
         sheet = ScoreSheet.pool(list(self._evaluations.values()))
         weights = self._arrays.to_torch_state_dict()
         calibration = self._calibrate(sheet)
-        kept = self._folder.keep_model(weights, server_round, sheet.score, calibration)
+        is_best = self._best.take(server_round, sheet.score)
+        kept = self._folder.keep_model(weights, server_round, sheet.score, calibration, is_best=is_best)
         self._recorder.keep_checkpoints(kept)
-        self._recorder.end_round(self._mean_train_loss(), sheet)
+        self._leave_one_out.measure_if_due(server_round, self._updates, self._evaluations)
+        self._recorder.end_round(average_losses(self._updates), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)
+        self._best.check(server_round)
         return MetricRecord(
             {name: value for name, value in vars(sheet.score).items() if isinstance(value, float)}
         )
@@ -136,13 +154,12 @@ class NoduleFedAvg(FedAvg):
             return
         try:
             reply = messages.unpack_train_reply(content)
-            check_update(reply, self._expect_of(site))
+            norm = check_update(reply, self._expect_of(site))
         except MessageError as error:
             self._leave_out(site, str(error))
             return
         self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
-        message.content = _pack_for_average(reply)
-        self._updates[site] = (message, reply)
+        self._updates[site] = Update.take(message, reply, norm)
 
     def _calibrate(self, sheet: ScoreSheet) -> Calibration | None:
         """Fit probabilities to the marks of whole scans, if the sites told them."""
@@ -155,15 +172,11 @@ class NoduleFedAvg(FedAvg):
             return None
 
     def _expect_of(self, site: str) -> Expected:
-        return Expected(self._task_id, self._arrays, self._roll_call.num_train_patches_of(site))
+        return Expected(self._task_id, self._sent, self._roll_call.num_train_patches_of(site))
 
     def _leave_out_too_long(self) -> None:
         """Take out the updates that are far longer than the others."""
-        sent = _as_numpy(self._arrays)
-        norms = {
-            site: float(np.linalg.norm(change_between(sent, reply.weights)))
-            for site, (_message, reply) in self._updates.items()
-        }
+        norms = {site: update.norm for site, update in self._updates.items()}
         for site, reason in self._norms.find_too_long(norms).items():
             del self._updates[site]
             self._leave_out(site, reason)
@@ -218,19 +231,14 @@ class NoduleFedAvg(FedAvg):
             del self._updates[site]
             self._recorder.keep_failure(site, "It was revoked in this round; its update was left out.")
 
-    def _measure_drifts(self, mean: ArrayRecord) -> dict[str, Drift]:
+    def _measure_drifts(self) -> dict[str, Drift]:
         """Return what each update did, beside the change from the model that was sent to the mean."""
-        sent = _as_numpy(self._arrays)
-        mean_change = change_between(sent, _as_numpy(mean))
+        mean = as_numpy(self._arrays)
+        mean_norm = measure_norm(self._sent, mean)
         return {
-            site: measure_drift(change_between(sent, reply.weights), mean_change)
-            for site, (_message, reply) in self._updates.items()
+            site: measure_drift(self._sent, update.weights, mean, norm=update.norm, mean_norm=mean_norm)
+            for site, update in self._updates.items()
         }
-
-    def _mean_train_loss(self) -> float | None:
-        replies = [reply for _message, reply in self._updates.values()]
-        num_examples = sum(reply.num_examples for reply in replies)
-        return sum(reply.loss * reply.num_examples for reply in replies) / num_examples
 
     def _site_of(self, task: Message) -> str:
         return self._roll_call.site_of(task.metadata.dst_node_id)
@@ -239,19 +247,3 @@ class NoduleFedAvg(FedAvg):
 def _count_bytes(tasks: list[Message]) -> int:
     """Return the bytes that each site is sent; all get the same."""
     return messages.count_bytes(tasks[0].content) if tasks else 0
-
-
-def _pack(arrays: ArrayRecord) -> ArrayRecord:
-    """Put the weights as FedAvg has them, one array a tensor, into the form in which they travel."""
-    return messages.pack_weights(_as_numpy(arrays))
-
-
-def _as_numpy(arrays: ArrayRecord) -> dict[str, npt.NDArray[Any]]:
-    return {name: array.numpy() for name, array in arrays.items()}
-
-
-def _pack_for_average(reply: TrainReply) -> RecordDict:
-    """Put a site's update into the form that FedAvg averages: the same records and keys from every site."""
-    weights = ArrayRecord({name: Array(tensor) for name, tensor in reply.weights.items()})
-    weight = MetricRecord({messages.NUM_EXAMPLES: reply.num_examples})
-    return RecordDict({messages.ARRAYS: weights, messages.METRICS: weight})

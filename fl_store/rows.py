@@ -24,6 +24,9 @@ class Metric(StrEnum):
     """The numbers kept for every round, of each site and of the FEDERATION.
 
     Those of detection and candidates are of whole scans: only a round has them in which the sites were asked.
+    Those of the test are of the last and the best model after the run, on scans kept for that; they stand at
+    the round of the model. ``LOSS_CHANGE_WITHOUT`` a site is how much higher the pooled validation loss of
+    the round is if its update is left out of the average.
     """
 
     AUC = "auc"
@@ -53,6 +56,11 @@ class Metric(StrEnum):
     DETECTION_SENSITIVITY_AT_8 = "detection_sensitivity_at_8"
     CANDIDATE_SENSITIVITY = "candidate_sensitivity"
     CANDIDATES_PER_SCAN = "candidates_per_scan"
+    TEST_AUC = "test_auc"
+    TEST_CPM = "test_cpm"
+    TEST_AVERAGE_PRECISION = "test_average_precision"
+    TEST_LOSS = "test_loss"
+    LOSS_CHANGE_WITHOUT = "loss_change_without"
 
 
 SENSITIVITIES = tuple(metric for metric in Metric if metric.startswith("sensitivity_at_"))
@@ -67,6 +75,16 @@ WHOLE_SCAN_METRICS = (
     Metric.CANDIDATE_SENSITIVITY,
     Metric.CANDIDATES_PER_SCAN,
 )
+
+TEST_METRICS = {
+    Metric.AUC: Metric.TEST_AUC,
+    Metric.CPM: Metric.TEST_CPM,
+    Metric.AVERAGE_PRECISION: Metric.TEST_AVERAGE_PRECISION,
+    Metric.VALIDATION_LOSS: Metric.TEST_LOSS,
+}
+"""What a score is called when it is of test scans."""
+
+NOT_OF_EVERY_ROUND = (*WHOLE_SCAN_METRICS, *TEST_METRICS.values(), Metric.LOSS_CHANGE_WITHOUT)
 
 CPMS_BY_DIAMETER = (Metric.CPM_BELOW_6_MM, Metric.CPM_6_TO_8_MM, Metric.CPM_8_TO_15_MM, Metric.CPM_FROM_15_MM)
 """The mean of these sensitivities for the nodules of one band of diameters, smallest first."""

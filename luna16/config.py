@@ -16,6 +16,9 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 NetworkName = Literal["resnet_slim", "resnet18", "densenet121", "seresnet50"]
 
+OF_FEDERATION = frozenset({"name", "server", "federation", "screening"})
+"""What a run's file says that concerns no learning."""
+
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
@@ -26,10 +29,10 @@ class Settings(BaseModel):
 
 
 class DataConfig(Settings):
-    """How a shard is divided into training and validation scans, and which patches are cut and how.
+    """How a shard is divided into training, validation and test scans, and which patches are cut and how.
 
-    Of each training scan ``max_negatives_per_scan`` candidates that are no nodule are kept; of validation
-    scans all are, as the score needs them.
+    Of each training scan ``max_negatives_per_scan`` candidates that are no nodule are kept; of the others
+    all are, as the score needs them. Test scans are looked at once, at the end; 0 means that there are none.
     """
 
     patch_size_vox: Annotated[int, Field(ge=8, le=128)] = 32
@@ -37,6 +40,7 @@ class DataConfig(Settings):
     hu_min: Annotated[int, Field(ge=-1024, le=3071)] = -1000
     hu_max: Annotated[int, Field(ge=-1024, le=3071)] = 400
     validation_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.3
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.0
     split_seed: Seed = 0
     max_negatives_per_scan: Annotated[int, Field(ge=1, le=1_000_000)] = 200
 
@@ -44,6 +48,15 @@ class DataConfig(Settings):
     def _window_is_not_empty(self) -> Self:
         if self.hu_min >= self.hu_max:
             raise ValueError(f"has hu_min {self.hu_min}, expected less than hu_max ({self.hu_max})")
+        return self
+
+    @model_validator(mode="after")
+    def _some_scans_are_for_training(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                f"has validation_fraction {self.validation_fraction:g} and test_fraction "
+                f"{self.test_fraction:g}, expected less than 1 together"
+            )
         return self
 
 
@@ -128,7 +141,7 @@ def read_course(path: Path | None) -> CourseConfig:
     Raises FileNotFoundError if there is no such file, and ValueError, with one line, for a fault in it.
     """
     table = read_table(path) if path else {}
-    learning = {key: value for key, value in table.items() if key not in {"name", "server", "federation"}}
+    learning = {key: value for key, value in table.items() if key not in OF_FEDERATION}
     match table.get("federation"):
         case {"rounds": rounds}:
             learning["rounds"] = rounds

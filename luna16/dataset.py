@@ -70,16 +70,22 @@ class PatchSet:
 
 @dataclass(frozen=True, eq=False)
 class Shard:
-    """What one site trains on and what it validates with; no scan is in both.
+    """What one site trains on, validates with, and is tested with at the end; no scan is in two of them.
 
-    ``set_aside`` says of each scan that cannot be used why, and names it by its place. ``key`` changes with
-    the data and with how they are divided and cut.
+    There is no ``test`` unless the settings ask for it. ``set_aside`` says of each scan that cannot be used
+    why, and names it by its place. ``key`` changes with the data and with how they are divided and cut.
     """
 
     train: PatchSet
     validation: PatchSet
+    test: PatchSet | None = None
     set_aside: tuple[str, ...] = ()
     key: str = ""
+
+    @property
+    def sides(self) -> tuple[PatchSet, ...]:
+        """All that there are of the three."""
+        return tuple(side for side in (self.train, self.validation, self.test) if side)
 
 
 def load_shard(
@@ -98,9 +104,15 @@ def load_shard(
     """
     plan = plan_patches(data_root, config, subsets)
     prepared = prepare_patches(plan, cache_dir, on_progress=on_progress)
-    train, validation = _divide(plan, prepared)
+    train, validation, *test = _divide(plan, prepared)
     _check_trainable(train)
-    return Shard(train, validation, tuple(prepared.set_aside.values()), key=prepared.folder.name)
+    return Shard(
+        train,
+        validation,
+        test=test[0] if test else None,
+        set_aside=tuple(prepared.set_aside.values()),
+        key=prepared.folder.name,
+    )
 
 
 def sample_epoch(train: PatchSet, negatives_per_positive: float, random: np.random.Generator) -> IndexArray:
@@ -132,10 +144,11 @@ def _check_trainable(train: PatchSet) -> None:
 
 
 def _divide(plan: PatchPlan, prepared: PreparedPatches) -> Iterator[PatchSet]:
-    """Yield the training and the validation set, without the scans that were set aside."""
+    """Yield the training, the validation and, if any, the test set, without the scans that were set aside."""
     excluded = group_by_series(read_excluded(plan.data_root, only=plan.files))
     start = 0
-    for name, uids in (("training", plan.split.train), ("validation", plan.split.validation)):
+    sides = {"training": plan.split.train, "validation": plan.split.validation, "test": plan.split.test}
+    for name, uids in ((name, uids) for name, uids in sides.items() if uids):
         cuts = [plan.cuts[uid] for uid in uids if uid not in prepared.set_aside]
         if not cuts:
             raise ValueError(f"No {name} scan can be used. The first fault: {prepared.set_aside[uids[0]]}")

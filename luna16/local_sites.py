@@ -95,7 +95,7 @@ def _check_apart(shards: Mapping[str, Shard]) -> None:
     """Raise ValueError if a scan is at two sites: one could train on what the other is tested with."""
     holders: dict[str, str] = {}
     for name, shard in shards.items():
-        for series_uid in (*shard.train.series_uids, *shard.validation.series_uids):
+        for series_uid in (uid for side in shard.sides for uid in side.series_uids):
             if holders.setdefault(series_uid, name) != name:
                 raise ValueError(
                     f"A scan is at two sites, '{holders[series_uid]}' and '{name}'. Deal the scans out "

@@ -1,7 +1,7 @@
 """Which patches of a shard are kept, and the key by which they are found again on disk."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -45,9 +45,9 @@ class PatchPlan:
 
     @cached_property
     def cuts(self) -> dict[str, ScanCut]:
-        """What is cut, by UID, in the order of the rows: training scans, then validation scans."""
+        """What is cut, by UID, in the order of the rows: training scans, validation scans, test scans."""
         chosen = {uid: self._choose(uid) for uid in self.split.train}
-        chosen |= {uid: tuple(self._candidates[uid]) for uid in self.split.validation}
+        chosen |= {uid: tuple(self._candidates[uid]) for uid in (*self.split.validation, *self.split.test)}
         nodules = group_by_series(read_nodules(self.data_root, only=self.files))
         return {
             uid: ScanCut(self.files[uid], candidates, tuple(nodules[uid]))
@@ -105,5 +105,14 @@ def plan_patches(data_root: Path, config: DataConfig, subsets: Sequence[int] | N
     Raises FileNotFoundError or ValueError, with one line, if the data cannot be used.
     """
     files = {file.series_uid: file for file in find_listed_scans(data_root, subsets)}
-    split = split_by_series(files, validation_fraction=config.validation_fraction, seed=config.split_seed)
-    return PatchPlan(data_root, config, files, split)
+    return PatchPlan(data_root, config, files, split_as_set(files, config))
+
+
+def split_as_set(series_uids: Iterable[str], config: DataConfig) -> Split:
+    """Divide the scans of a shard as its settings say; ValueError if they are too few."""
+    return split_by_series(
+        series_uids,
+        validation_fraction=config.validation_fraction,
+        test_fraction=config.test_fraction,
+        seed=config.split_seed,
+    )

@@ -19,10 +19,10 @@ from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, EvaluationConfig
 from luna16.dataset import PatchSet
 from luna16.evaluation import group_by_scan, predict_logits
+from luna16.patch_plan import split_as_set
 from luna16.patches import cut_scan
 from luna16.scan import ScanFile
 from luna16.scan_scores import FloatArray, ScanScores
-from luna16.split import split_by_series
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +50,7 @@ def keep_validation(files: Sequence[ScanFile], checkpoint: Checkpoint) -> list[S
     groups: dict[int, list[str]] = {}
     for file in files:
         groups.setdefault(file.subset if checkpoint.has_site_per_subset else 0, []).append(file.series_uid)
-    config = checkpoint.data
-    kept = {
-        uid
-        for uids in groups.values()
-        for uid in split_by_series(
-            uids, validation_fraction=config.validation_fraction, seed=config.split_seed
-        ).validation
-    }
+    kept = {uid for uids in groups.values() for uid in split_as_set(uids, checkpoint.data).validation}
     return [file for file in files if file.series_uid in kept]
 
 

@@ -30,7 +30,7 @@ def list_facts(data_root: Path, shard: Shard, *, subsets: Sequence[int] | None =
     """
     files = {file.series_uid: file for file in find_scans(data_root, subsets)}
     vendors = read_scanners(data_root)
-    for side in (shard.train, shard.validation):
+    for side in shard.sides:
         nodules = group_by_series(side.nodules)
         for uid, patches_hu in _sample_patches(side):
             yield ScanFacts(

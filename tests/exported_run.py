@@ -38,5 +38,5 @@ def play_run(rehearsal: Rehearsal, home: Path, data: DataConfig = DATA) -> RunRo
     folder = home / "runs" / rehearsal.run.run_id
     folder.mkdir(parents=True)
     weights = build_model(config.model).state_dict()
-    RunFolder(folder, rehearsal.run.run_id, config.task).keep_model(weights, 2, SCORE)
+    RunFolder(folder, rehearsal.run.run_id, config.task).keep_model(weights, 2, SCORE, is_best=True)
     return rehearsal.run

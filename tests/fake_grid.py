@@ -137,6 +137,7 @@ class FakeSite:
     num_scans: int = 2
     clock_ahead_s: float = 0.0
     card: DataCard = field(default_factory=lambda: make_data_card([]))
+    shares_model: bool = False
     instead: dict[str, Answer] = field(default_factory=dict)
 
     def __call__(self, message: Message) -> Answer:
@@ -147,7 +148,9 @@ class FakeSite:
             case messages.JOIN:
                 return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
-                prepared = PrepareReply(7, 2, self.num_train_patches, self.card, self.clock_s)
+                prepared = PrepareReply(
+                    7, 2, self.num_train_patches, self.card, self.clock_s, self.shares_model
+                )
                 return messages.pack_prepare_reply(prepared)
             case "train":
                 task = messages.unpack_task_id(message.content)

@@ -11,7 +11,7 @@ from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_server.score_sheet import ScoreSheet
 from fl_store.base import RowT, Store
-from fl_store.rows import WHOLE_SCAN_METRICS, CheckpointRow, Metric, Row, RunRow, RunState, utc_now
+from fl_store.rows import NOT_OF_EVERY_ROUND, CheckpointRow, Metric, Row, RunRow, RunState, utc_now
 from luna16.counts import score
 from tests.fake_grid import FakeSite, evaluation_of
 
@@ -23,7 +23,7 @@ UPDATE = TrainReply(
 EVALUATION = evaluation_of(COUNTS)
 DRIFT = Drift(norm=1.5, cosine=0.9)
 MODEL_BYTES = 3_600_000
-METRICS_PER_SITE = len(Metric) - len(WHOLE_SCAN_METRICS)
+METRICS_PER_SITE = len(Metric) - len(NOT_OF_EVERY_ROUND)
 """The federation has as many."""
 
 

@@ -104,7 +104,7 @@ def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:
 
 def test_answer_to_the_last_evaluation_has_replicates(app: ClientApp) -> None:
     last = task()
-    messages.ask_for_intervals(last.config_records[messages.CONFIG])
+    messages.ask_for_more(last.config_records[messages.CONFIG], intervals=True, detection=False)
     reply = messages.unpack_evaluate_reply(ask(app, "evaluate", last))
     assert reply.replicates
     assert 0.7 < reply.replicates.num_scans.mean() < 1.3  # 500 Poisson numbers of mean 1: within 6 sd
@@ -161,6 +161,30 @@ def test_round_is_trained_with_enough_sites_and_once_a_day(app: ClientApp) -> No
     assert messages.unpack_train_reply(ask(app, "train", told)).num_examples > 0
     with pytest.raises(TaskDeclinedError, match="1 round in 24 hours"):
         ask(app, "train", told)
+
+
+@pytest.mark.parametrize(
+    ("consent", "shares"), [(ConsentConfig(), False), (ConsentConfig(share_model=True), True)]
+)
+def test_site_says_whether_others_may_score_its_model(app: ClientApp, *, shares: bool) -> None:
+    content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
+    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    assert reply.shares_model is shares
+
+
+def test_test_scans_are_scored_in_place_of_those_for_validation(app: ClientApp) -> None:
+    settings = SETTINGS.model_copy(update={"data": SETTINGS.data.model_copy(update={"test_fraction": 0.3})})
+    content = task()
+    content.config_records[messages.CONFIG].update(messages.pack_settings(settings))
+    messages.ask_for_test(content.config_records[messages.CONFIG])
+    assert messages.unpack_evaluate_reply(ask(app, "evaluate", content)).counts.num_scans == 1
+
+
+def test_site_without_test_scans_says_so(app: ClientApp) -> None:
+    content = task()
+    messages.ask_for_test(content.config_records[messages.CONFIG])
+    with pytest.raises(MessageError, match="asks for test scans, and its settings have none"):
+        ask(app, "evaluate", content)
 
 
 @pytest.mark.parametrize("consent", [ConsentConfig(share_data_card=False)])

@@ -70,6 +70,12 @@ def test_key_like_no_other_is_refused_without_a_guess() -> None:
             "federation.wait_for_sites_s is inf, expected a finite number",
         ),
         ({"federation": {"round_timeout_s": math.nan}}, "federation.round_timeout_s is nan, expected"),
+        ({"federation": {"best_by": "f1"}}, "federation.best_by is 'f1', expected 'cpm', 'auc', "),
+        ({"federation": {"patience": -1}}, "federation.patience is -1, expected greater than or equal to 0."),
+        (
+            {"data": {"validation_fraction": 0.6, "test_fraction": 0.4}},
+            "data has validation_fraction 0.6 and test_fraction 0.4, expected less than 1 together.",
+        ),
     ],
 )
 def test_bad_value_is_told_with_file_key_and_expectation(table: dict[str, Any], words: str) -> None:

@@ -79,6 +79,17 @@ def test_each_row_shows_its_own_candidate(phantom: Path, tmp_path: Path) -> None
         np.testing.assert_array_equal(validation.patches_hu[row], patch_hu)
 
 
+def test_test_scans_have_all_their_candidates_and_are_on_no_other_side(phantom: Path, tmp_path: Path) -> None:
+    config = CONFIG.model_copy(update={"test_fraction": 0.3, "max_negatives_per_scan": 1})
+    without, shard = (load(phantom, tmp_path / str(c.test_fraction), c) for c in (CONFIG, config))
+    assert (without.test, len(without.sides), len(shard.sides)) == (None, 2, 3)
+    assert shard.test
+    assert sorted(shard.train.series_uids + shard.test.series_uids) == sorted(without.train.series_uids)
+    (uid,) = shard.test.series_uids
+    rows = np.array([candidate.series_uid == uid for candidate in without.train.candidates])
+    np.testing.assert_array_equal(shard.test.patches_hu, without.train.patches_hu[rows])
+
+
 def test_second_load_maps_the_cache_and_cuts_nothing(phantom: Path, tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     for _ in range(2):

@@ -100,6 +100,11 @@ def test_course_takes_the_rounds_of_the_federation(tmp_path: Path) -> None:
     assert (course.rounds, course.training.epochs) == (7, 2)
 
 
+@pytest.mark.parametrize("name", ["demo", "luna16"])
+def test_course_is_read_from_the_files_of_runs_that_we_give(name: str) -> None:
+    assert read_course(Path(__file__).parents[1] / "configs" / f"{name}.toml").rounds > 1
+
+
 def test_course_without_a_file_has_the_defaults() -> None:
     assert read_course(None) == CourseConfig()
 

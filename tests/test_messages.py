@@ -247,7 +247,7 @@ def test_replicates_are_sent_only_if_they_are_asked_for() -> None:
     config = messages.pack_settings(TaskSettings())
     content = RecordDict({messages.CONFIG: config})
     assert not messages.wants_intervals(content)
-    messages.ask_for_intervals(config)
+    messages.ask_for_more(config, intervals=True, detection=False)
     assert messages.wants_intervals(as_received(content))
     without = messages.pack_evaluate_reply(evaluation_of(COUNTS))
     assert messages.unpack_evaluate_reply(without).replicates is None
@@ -255,8 +255,10 @@ def test_replicates_are_sent_only_if_they_are_asked_for() -> None:
 
 def test_detection_is_sent_only_if_it_is_asked_for() -> None:
     config = messages.pack_settings(TaskSettings())
-    messages.ask_for_detection(config)
+    messages.ask_for_more(config, intervals=False, detection=True)
     assert messages.wants_detection(as_received(RecordDict({messages.CONFIG: config})))
+    messages.ask_for_more(config, intervals=False, detection=False)
+    assert not messages.wants_detection(as_received(RecordDict({messages.CONFIG: config})))
     assert not messages.wants_detection(RecordDict())
     without = messages.pack_evaluate_reply(evaluation_of(COUNTS))
     assert messages.unpack_evaluate_reply(without).detection is None

@@ -51,7 +51,7 @@ def test_round_without_scores_says_so(facts: ModelFacts) -> None:
 
 
 def test_every_score_has_a_title() -> None:
-    assert set(Metric) - TITLES.keys() == {Metric.TRAIN_LOSS}
+    assert set(Metric) - TITLES.keys() == {Metric.TRAIN_LOSS, Metric.LOSS_CHANGE_WITHOUT}
 
 
 def test_count_that_is_withheld_is_not_told(facts: ModelFacts) -> None:

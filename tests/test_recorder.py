@@ -15,8 +15,8 @@ from fl_server.score_sheet import ScoreSheet
 from fl_store.rows import (
     CPMS_BY_DIAMETER,
     FEDERATION,
+    NOT_OF_EVERY_ROUND,
     SENSITIVITIES,
-    WHOLE_SCAN_METRICS,
     CheckpointRow,
     CurveRow,
     DataCardRow,
@@ -141,7 +141,7 @@ def test_metric_that_is_undefined_is_none(recorder: Recorder, store: SqliteStore
     recorder.start_round(1, ["north"], bytes_down=0)
     recorder.keep_evaluated("north", evaluation_of(EvalCounts.zero()), bytes_up=0)
     written = metrics(store, "north")
-    assert written.keys() == set(Metric) - {Metric.TRAIN_LOSS, *WHOLE_SCAN_METRICS}
+    assert written.keys() == set(Metric) - {Metric.TRAIN_LOSS, *NOT_OF_EVERY_ROUND}
     assert set(written.values()) == {None}
 
 

@@ -9,7 +9,16 @@ import pytest
 
 from fl_core.errors import UsageError
 from fl_monitor.report import write_report
-from fl_store.rows import CheckpointRow, DataShiftRow, RunState, SiteRow, utc_now
+from fl_store.rows import (
+    FEDERATION,
+    CheckpointRow,
+    DataShiftRow,
+    Metric,
+    MetricRow,
+    RunState,
+    SiteRow,
+    utc_now,
+)
 from fl_store.sqlite import SqliteStore
 
 
@@ -55,6 +64,29 @@ def test_report_lists_sites_with_their_scans(report: str) -> None:
     assert list(rows) == ["east", "north", "south"]
     assert rows["north"][1:4] == ["12", "3", "1"]
     assert rows["east"][1:3] == ["–", "–"]  # noqa: RUF001 - an en dash is meant
+
+
+def test_run_without_a_test_says_so(report: str) -> None:
+    assert blocks(report)["tests"]["empty"] == "No test was held: the run kept no scans for one."
+
+
+def test_report_lists_the_test_of_the_last_model_and_the_best(
+    store: SqliteStore, rehearsal: Any, tmp_path: Path
+) -> None:
+    rehearsal.start(RunState.FINISHED)
+    rehearsal.play_round(1)
+    now = utc_now()
+    best = MetricRow(
+        "run-1", 1, FEDERATION, Metric.TEST_AUC, 0.8, 9, now, interval_low=0.7, interval_high=0.9
+    )
+    store.put([best, MetricRow("run-1", 1, "north", Metric.TEST_CPM, 0.4, 9, now)])
+    write_report(store, "run-1", tmp_path / "report.html")
+    lines = table((tmp_path / "report.html").read_text(), "tests")
+    dash = "\N{EN DASH}"
+    assert lines == [
+        ["1", "north", dash, "0.400", dash],
+        ["1", "Federation", "0.800 (95 % CI 0.700 to 0.900)", dash, dash],
+    ]
 
 
 def test_report_names_checkpoints_by_sha256(report: str) -> None:

@@ -18,7 +18,7 @@ from fl_server.home_lock import hold_home
 from fl_server.people import name_terminal_user
 from fl_server.runs_cli import find_run, write_whole
 from fl_store.rows import (
-    WHOLE_SCAN_METRICS,
+    NOT_OF_EVERY_ROUND,
     Metric,
     MetricRow,
     RunRequest,
@@ -205,7 +205,7 @@ def test_csv_file_has_a_line_for_each_number(
     path = Path("run-1.csv").resolve()
     assert capsys.readouterr().out == f"{path}\n"
     lines = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-    assert len(lines) == len(played.get(MetricRow)) == 2 * 4 * (len(Metric) - len(WHOLE_SCAN_METRICS))
+    assert len(lines) == len(played.get(MetricRow)) == 2 * 4 * (len(Metric) - len(NOT_OF_EVERY_ROUND))
 
 
 def test_json_file_is_the_history(run: Run, played: SqliteStore) -> None:

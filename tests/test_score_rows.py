@@ -4,7 +4,7 @@ import pytest
 
 from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
-from fl_store.rows import Curve, CurveRow, Metric, MetricRow
+from fl_store.rows import TEST_METRICS, Curve, CurveRow, Metric, MetricRow
 from luna16.counts import EvalCounts
 from tests.fake_grid import FakeSite, evaluation_of
 
@@ -34,5 +34,16 @@ def test_every_score_has_a_row_of_the_round() -> None:
     north = FakeSite("north")
     sheet = ScoreSheet.pool([replace(evaluation_of(north.counts), detection=north.detection)])
     rows = [row for row in ROWS.list_scores("*", sheet) if isinstance(row, MetricRow)]
-    assert {row.metric for row in rows} == set(Metric) - {Metric.TRAIN_LOSS}
+    assert {row.metric for row in rows} == set(Metric) - {
+        Metric.TRAIN_LOSS,
+        Metric.LOSS_CHANGE_WITHOUT,
+        *TEST_METRICS.values(),
+    }
     assert {(row.run_id, row.round_no, row.site) for row in rows} == {("r1", 3, "*")}
+
+
+def test_scores_of_test_scans_have_names_of_their_own() -> None:
+    sheet = ScoreSheet.pool([evaluation_of(FakeSite("north").counts)])
+    rows = {row.metric: row for row in ROWS.list_test_scores("north", sheet)}
+    assert rows.keys() == set(TEST_METRICS.values())
+    assert (rows[Metric.TEST_AUC].value, rows[Metric.TEST_CPM].num_examples) == (sheet.score.auc, 2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fl_server.score_sheet import ScoredMetric, ScoreSheet
-from fl_store.rows import CPMS_BY_DIAMETER, WHOLE_SCAN_METRICS, Metric
+from fl_store.rows import CPMS_BY_DIAMETER, NOT_OF_EVERY_ROUND, Metric
 from luna16.bootstrap import NO_INTERVALS
 from luna16.counts import score
 from luna16.detection.counts import DetectionCounts
@@ -30,7 +30,7 @@ def test_counts_of_sites_add_up() -> None:
 def test_every_score_is_listed_once_with_what_it_is_of() -> None:
     listed = list(ScoreSheet.pool([evaluation_of(NORTH)]).list_metrics())
     assert len({scored.metric for scored in listed}) == len(listed)
-    assert len(listed) == len(Metric) - 1 - len(WHOLE_SCAN_METRICS)
+    assert len(listed) == len(Metric) - 1 - len(NOT_OF_EVERY_ROUND)
     found = metrics_of(ScoreSheet.pool([evaluation_of(NORTH)]))
     assert found[Metric.AUC].num_examples == 4
     assert found[Metric.SENSITIVITY_AT_1].num_examples == 2
@@ -70,7 +70,7 @@ def test_whole_scans_are_scored_if_every_site_told_of_them() -> None:
     assert found[Metric.CANDIDATE_SENSITIVITY].value == 0.5
     per_scan = found[Metric.CANDIDATES_PER_SCAN]
     assert (per_scan.value, per_scan.num_examples) == (150, 6)
-    assert not set(metrics_of(ScoreSheet.pool([told, evaluation_of(SOUTH)]))) & set(WHOLE_SCAN_METRICS)
+    assert not set(metrics_of(ScoreSheet.pool([told, evaluation_of(SOUTH)]))) & set(NOT_OF_EVERY_ROUND)
 
 
 def test_no_site_has_no_scores() -> None:

@@ -3,12 +3,15 @@ from pathlib import Path
 import pytest
 from flwr.app import Message
 
+from fl_core import messages
 from fl_core.config import RunConfig
 from fl_server import grid as grid_module
 from fl_server.launch import _keep_config
 from fl_server.server_app import conduct_recorded
 from fl_store.rows import (
     EventRow,
+    Metric,
+    MetricRow,
     RoundRow,
     RunRequest,
     RunRequestRow,
@@ -19,7 +22,11 @@ from fl_store.rows import (
     utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from luna16.config import ModelConfig
+from luna16.model import build_model
 from tests.fake_grid import Answer, FakeGrid, FakeSite
+
+FIRST_WEIGHTS = {name: tensor.numpy() for name, tensor in build_model(ModelConfig()).state_dict().items()}
 
 
 class AskingSite(FakeSite):
@@ -66,3 +73,30 @@ def test_stop_while_sites_are_waited_for_ends_the_run(folder: Path, store: Sqlit
     store.put([RunRequestRow("r1", RunRequest.STOP, "anna", utc_now())])
     conduct_recorded(FakeGrid(), "r1", folder)
     assert [run.state for run in store.get(RunRow)] == [RunState.STOPPED]
+
+
+def test_run_whose_model_gets_no_better_is_finished_with_the_reason(folder: Path, store: SqliteStore) -> None:
+    flower = FakeGrid()
+    flower.nodes = {5: FakeSite("north", weights=FIRST_WEIGHTS)}
+    federation = {"rounds": 5, "min_sites": 1, "patience": 1}
+    _keep_config(RunConfig.model_validate({"federation": federation}), folder)
+    conduct_recorded(flower, "r1", folder)
+    (run,) = store.get(RunRow)
+    assert run.state is RunState.FINISHED
+    assert (run.reason or "").startswith("Its cpm has not got better for 1 round (patience in [federation]).")
+    asked = [m for m in flower.sent if m.metadata.message_type == "evaluate"]
+    assert [messages.wants_intervals(task.content) for task in asked] == [True, True]
+
+
+@pytest.mark.parametrize(("test_fraction", "num_tested"), [(0.0, 0), (0.2, 1)])
+def test_test_is_held_at_the_end_if_scans_are_kept_for_it(
+    folder: Path, store: SqliteStore, test_fraction: float, num_tested: int
+) -> None:
+    flower = FakeGrid()
+    flower.nodes = {5: FakeSite("north", weights=FIRST_WEIGHTS)}
+    settings = {"federation": {"rounds": 1, "min_sites": 1}, "data": {"test_fraction": test_fraction}}
+    _keep_config(RunConfig.model_validate(settings), folder)
+    conduct_recorded(flower, "r1", folder)
+    assert sum(messages.wants_test(task.content) for task in flower.sent) == num_tested
+    assert len(store.get(MetricRow, metric=Metric.TEST_AUC)) == 2 * num_tested
+    assert [run.state for run in store.get(RunRow)] == [RunState.FINISHED]

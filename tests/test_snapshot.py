@@ -10,7 +10,7 @@ from fl_monitor.snapshot import SnapshotReader
 from fl_monitor.views.live import is_online
 from fl_store.base import Store
 from fl_store.rows import (
-    WHOLE_SCAN_METRICS,
+    NOT_OF_EVERY_ROUND,
     EventRow,
     Metric,
     MetricRow,
@@ -44,7 +44,7 @@ def test_newest_run_is_shown_with_all_its_rounds(store: SqliteStore, rehearsal: 
     assert rows.run.run_id == "run-1"
     assert [row.round_no for row in rows.rounds] == [1, 2]
     assert len(rows.site_rounds) == 2 * 3
-    assert len(rows.metrics) == 2 * 4 * (len(Metric) - len(WHOLE_SCAN_METRICS))
+    assert len(rows.metrics) == 2 * 4 * (len(Metric) - len(NOT_OF_EVERY_ROUND))
 
 
 def test_reply_shows_in_the_next_snapshot(store: SqliteStore, rehearsal: Any) -> None:

@@ -37,6 +37,7 @@ from fl_store.rows import (
     SiteRoundRow,
     utc_now,
 )
+from fl_store.site_access import set_site_access
 from fl_store.sqlite import SqliteStore
 from luna16.bootstrap import FEWEST_SCANS
 from luna16.counts import score
@@ -393,6 +394,21 @@ def test_site_sits_out_after_its_strikes_until_it_is_let_back(federation: Federa
     (event,) = federation.store.get(EventRow, kind="site_sits_out")
     assert "`fl-server sites allow east` lets it back" in event.text
     assert federation.store.get(EventRow, kind="site_revoked") == []
+
+
+def test_site_that_is_let_back_takes_part_again(federation: Federation) -> None:
+    class AskingToLetItBack(FakeSite):
+        def __call__(self, message: Any) -> Answer:
+            is_evaluation = message.metadata.message_type == "evaluate"
+            if is_evaluation and messages.unpack_task_id(message.content).round_no == 2:
+                set_site_access(federation.store, "east", is_allowed=True, changed_by="anna")
+            return super().__call__(message)
+
+    federation.screening = ScreeningConfig(max_norm_ratio=100, strikes=1)
+    east = instead_of_training(BAD["nan"][0])
+    federation.run([AskingToLetItBack(**vars(NORTH)), SOUTH, east], rounds=3)
+    rounds = [row.round_no for row in federation.store.get(SiteRoundRow, site="east")]
+    assert rounds == [1, 3]
 
 
 def test_too_few_good_updates_end_the_run_with_a_clear_line(federation: Federation) -> None:

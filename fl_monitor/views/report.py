@@ -8,6 +8,7 @@ from typing import Any
 from fl_monitor.blocks import Block, Cell, Column, KeyFigures, Legend, Table
 from fl_monitor.figures.by_diameter import diameter_chart
 from fl_monitor.figures.calibration import calibration_error_chart, reliability_chart
+from fl_monitor.figures.contribution import contribution_chart
 from fl_monitor.figures.data_cards import card_charts
 from fl_monitor.figures.drift import drift_charts
 from fl_monitor.figures.fairness import fairness_chart
@@ -15,12 +16,14 @@ from fl_monitor.figures.froc import froc_by_round
 from fl_monitor.figures.progress import make_progress_charts
 from fl_monitor.figures.rounds import phases_chart
 from fl_monitor.figures.shift import shift_charts
+from fl_monitor.figures.style import label_of
 from fl_monitor.figures.traffic import traffic_chart
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows, rank_sites
 from fl_monitor.summary import federation_metrics, key_figures, seconds_of
-from fl_monitor.wording import DASH, count_text, number_text
+from fl_monitor.wording import DASH, count_text, interval_text, number_text
 from fl_store.rows import (
+    TEST_METRICS,
     CheckpointRow,
     DataCardRow,
     DataShiftRow,
@@ -63,11 +66,13 @@ def list_blocks(rows: ReportRows) -> list[Block]:
             calibration_error_chart(run, ranks),
             *(fairness_chart(run, ranks, metric) for metric in (Metric.AUC, Metric.CPM)),
             *drift_charts(run, ranks),
+            contribution_chart(run, ranks),
             phases_chart(run, ranks),
         ]
     blocks += shift_charts([row for row in rows.shifts if _is_of_run(row.recorded_at, run.run)], ranks)
     blocks += card_charts([row for row in rows.cards if _is_of_run(row.received_at, run.run)], ranks)
-    return [*blocks, rounds_table(run), _sites_table(rows), _models_table(rows), settings_table(run)]
+    tables = [rounds_table(run), _sites_table(rows), _models_table(rows), _test_table(run)]
+    return [*blocks, *tables, settings_table(run)]
 
 
 def _is_of_run(at: datetime, run: RunRow) -> bool:
@@ -178,6 +183,39 @@ def _models_table(rows: ReportRows) -> Table:
         ),
         empty=_("No model has been kept yet."),
     )
+
+
+def _test_table(rows: RunRows) -> Table:
+    """List what the last and the best model are worth on the scans kept for the test."""
+    found: dict[tuple[int, str], dict[Metric, MetricRow]] = {}
+    for row in rows.metrics:
+        if row.metric in TEST_METRICS.values():
+            found.setdefault((row.round_no, row.site), {})[row.metric] = row
+    titles = (_("ROC AUC on test scans"), _("CPM on test scans"), _("loss on test scans"))
+    return Table(
+        "tests",
+        _("Test at the end"),
+        columns=(
+            Column(_("Model of round"), is_number=True),
+            Column(_("Site")),
+            *(Column(title, is_number=True) for title in titles),
+        ),
+        lines=tuple(
+            (str(round_no), label_of(site), *(_test_text(of_model, metric) for metric in _SHOWN_OF_TEST))
+            for (round_no, site), of_model in sorted(found.items(), reverse=True)
+        ),
+        empty=_("No test was held: the run kept no scans for one."),
+        note=_("The last model and the best, each once, on scans that no round has seen."),
+    )
+
+
+_SHOWN_OF_TEST = (Metric.TEST_AUC, Metric.TEST_CPM, Metric.TEST_LOSS)
+
+
+def _test_text(found: Mapping[Metric, MetricRow], metric: Metric) -> str:
+    """Write a score with its interval, if it has one."""
+    interval = interval_text(found.get(metric))
+    return f"{value_text(found, metric)} ({interval})" if interval else value_text(found, metric)
 
 
 def settings_table(rows: RunRows) -> Table:

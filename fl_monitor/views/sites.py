@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from fl_monitor.blocks import Block, Cell, Column, Legend, Note, Page, Part, Table
+from fl_monitor.figures.contribution import contribution_chart
 from fl_monitor.figures.data_cards import card_charts
 from fl_monitor.figures.drift import drift_charts
 from fl_monitor.figures.progress import auc_chart, cpm_chart, seconds_chart
@@ -112,6 +113,7 @@ def _charts(rows: RunRows, ranks: Mapping[str, int]) -> list[Block]:
         auc_chart(rows, ranks),
         cpm_chart(rows, ranks),
         *drift_charts(rows, ranks),
+        contribution_chart(rows, ranks),
         seconds_chart(rows, ranks),
     ]
 

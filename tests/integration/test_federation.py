@@ -26,7 +26,7 @@ from fl_store.base import RowT
 from fl_store.connect import open_store
 from fl_store.rows import (
     FEDERATION,
-    WHOLE_SCAN_METRICS,
+    NOT_OF_EVERY_ROUND,
     CheckpointRow,
     DataCardRow,
     EventRow,
@@ -48,6 +48,8 @@ from luna16.dataset import load_shard
 from luna16.model import build_model
 
 pytestmark = pytest.mark.slow
+
+Weights = dict[str, torch.Tensor]
 
 COMMANDS = Path(sys.executable).parent
 RUN_TIMEOUT_S = 240
@@ -216,7 +218,7 @@ def test_second_coordinator_on_one_home_is_refused(workplace: Workplace) -> None
 def check_numbers_add_up(rows: list[MetricRow]) -> None:
     """The federation's counts are those of the sites together, and its scores are probabilities."""
     value = {(row.site, row.metric): row for row in rows}
-    for metric in set(Metric) - set(WHOLE_SCAN_METRICS):
+    for metric in set(Metric) - set(NOT_OF_EVERY_ROUND):
         federation = value[FEDERATION, metric]
         sites = [value[site, metric] for site in ("north", "south")]
         assert federation.num_examples == sum(row.num_examples or 0 for row in sites)
@@ -243,6 +245,14 @@ def check_run_folder(folder: Path, checkpoints: list[CheckpointRow]) -> None:
 
 def check_model_is_the_simulated_one(workplace: Workplace, folder: Path) -> None:
     """What ``luna16 compare`` calls federated is what a federation makes of the same scans and settings."""
+    trained, simulated, first = load_file(folder / "last.safetensors"), *simulate(workplace)
+    for name, tensor in first.items():
+        assert not torch.equal(trained[name], tensor), name
+        torch.testing.assert_close(trained[name], simulated[name], rtol=1e-3, atol=1e-5)
+
+
+def simulate(workplace: Workplace) -> tuple[Weights, Weights]:
+    """Train in this process what north and south train together, and return it with what it begins with."""
     config = read_course(workplace.folder / "run.toml")
     caches = {name: workplace.home / "sites" / name / "patches" for name in ("north", "south")}
     members = [
@@ -251,14 +261,7 @@ def check_model_is_the_simulated_one(workplace: Workplace, folder: Path) -> None
     ]
     path = workplace.folder / "simulated.safetensors"
     take_course(members, config, path, origin=Origin(""), device=torch.device("cpu"))
-    trained, simulated, first = (
-        load_file(folder / "last.safetensors"),
-        load_file(path),
-        build_model(config.model),
-    )
-    for name, tensor in first.state_dict().items():
-        assert not torch.equal(trained[name], tensor), name
-        torch.testing.assert_close(trained[name], simulated[name], rtol=1e-3, atol=1e-5)
+    return load_file(path), build_model(config.model).state_dict()
 
 
 def find_series_uids(workplace: Workplace, scans: Path) -> list[str]:
