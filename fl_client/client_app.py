@@ -77,10 +77,12 @@ def _train(site: Site, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
     site.agree_to_round(settings, messages.unpack_num_sites(content))
-    weights, result = site.train(messages.unpack_weights(content), settings, task.round_no)
+    received = messages.unpack_weights(content)
+    personal = site.find_personal(settings, task)
+    weights, result = site.train(personal.put_over(received), settings, task.round_no)
     reply = messages.TrainReply(
         task=task,
-        weights=weights,
+        weights=personal.keep_back(weights, received),
         num_examples=result.num_examples,
         loss=result.loss,
         train_s=time.perf_counter() - started_s,
@@ -93,7 +95,7 @@ def _evaluate(site: Site, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
     site.agree(settings)
-    weights = messages.unpack_weights(content)
+    weights = site.find_personal(settings, task).put_over(messages.unpack_weights(content))
     scans = site.evaluate(weights, settings, task.round_no, on_test=messages.wants_test(content))
     wants_detection = messages.wants_detection(content)
     reply = messages.EvaluateReply(

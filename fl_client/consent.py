@@ -29,10 +29,10 @@ def check_task(consent: ConsentConfig, settings: TaskSettings) -> None:
             f"Its consent is for {_count(consent.max_local_epochs, 'epoch')} a round at most; "
             f"it does not take a round of {_count(training.steps, 'step')}."
         )
-    if training.epochs > consent.max_local_epochs:
+    if training.most_epochs > consent.max_local_epochs:
         raise TaskDeclinedError(
             f"Its consent is for {_count(consent.max_local_epochs, 'epoch')} a round at most, "
-            f"not for {training.epochs}."
+            f"not for {training.most_epochs}."
         )
 
 

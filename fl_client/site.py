@@ -8,9 +8,10 @@ import torch
 from fl_client.consent import check_num_sites, check_task, count_round
 from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
+from fl_client.personal import PersonalLayers
 from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import MessageError, SiteDataError
-from fl_core.messages import Weights
+from fl_core.messages import TaskId, Weights
 from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, ModelConfig
 from luna16.counts import score
@@ -76,6 +77,10 @@ class Site:
         card = self._prepare(config).card
         self._display.say(f"tells the coordinator its data card: {_show_card(card)}; `luna16 card` shows it")
         return card
+
+    def find_personal(self, settings: TaskSettings, task: TaskId) -> PersonalLayers:
+        """Return the layers of a run that stay here; none, if the coordinator names none."""
+        return PersonalLayers(self._home.folder, task.run_id, settings.personal_layers)
 
     def train(self, weights: Weights, settings: TaskSettings, round_no: int) -> tuple[Weights, TrainResult]:
         """Train ``weights`` on the training scans; returns the new weights and what was done."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from fl_core.errors import ConfigError
+from fl_core.strategies import AnyStrategy, FedAvgSettings, FedProxSettings, LayerPattern
 from luna16.config import (
     LearningConfig,
     NetworkName,
@@ -129,22 +130,54 @@ class ServerConfig(Settings):
 
 
 class TaskSettings(LearningConfig):
-    """What a site must know to do its part of a round; sent with every task."""
+    """What a site must know to do its part of a round; sent with every task.
+
+    Tensors whose names fit a pattern of ``personal_layers`` stay at the site.
+    """
+
+    personal_layers: tuple[LayerPattern, ...] = ()
 
 
-class RunConfig(TaskSettings):
+class RunConfig(LearningConfig):
     """One training of the federation, as the coordinator describes it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")] = "run"
     federation: FederationConfig = FederationConfig()
+    strategy: AnyStrategy = FedAvgSettings()
     screening: ScreeningConfig = ScreeningConfig()
     server: ServerConfig = ServerConfig()
+
+    @model_validator(mode="after")
+    def _has_sites_enough(self) -> Self:
+        needed = self.strategy.fewest_sites
+        if self.federation.min_sites < needed:
+            raise ValueError(
+                f"federation.min_sites is {self.federation.min_sites}, expected at least {needed} for the "
+                f"strategy '{self.strategy.name}': {self.strategy.reason}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_proximal_mu(self) -> Self:
+        if isinstance(self.strategy, FedProxSettings) and self.training.proximal_mu:
+            raise ValueError(
+                "proximal_mu is in [training] and of the strategy 'fedprox', expected one of the two"
+            )
+        return self
 
     @property
     def task(self) -> TaskSettings:
         """The part that the sites are told."""
-        parts = {name: getattr(self, name) for name in TaskSettings.model_fields}
-        return TaskSettings(**parts | {"training": self.training.spread_over(self.federation.rounds)})
+        training = self.training.spread_over(self.federation.rounds)
+        if isinstance(self.strategy, FedProxSettings):
+            training = training.model_copy(update={"proximal_mu": self.strategy.proximal_mu})
+        return TaskSettings(
+            data=self.data,
+            model=self.model,
+            training=training,
+            evaluation=self.evaluation,
+            personal_layers=self.strategy.personal_layers,
+        )
 
 
 class ConsentConfig(Settings):

@@ -21,6 +21,7 @@ from fl_server.end_tables import draw_end
 from fl_server.enrolment import Enrolments
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_server.run_report import write_report
+from fl_server.start_checks import check_layers, check_quorum
 from fl_server.superlink import SuperLink
 from fl_store.base import Store
 from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_now
@@ -36,9 +37,13 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     """Conduct one run to its end, or until somebody asks for it to be stopped, and return its last row.
 
     Everything that was started is ended, also on an error and on Ctrl-C. Raises AddressInUseError if a
-    port is taken, KeyFileError if there are no certificates and RunFailedError if the run failed.
+    port is taken, KeyFileError if there are no certificates, ConfigError if the configuration asks for what
+    is not there, and RunFailedError if the run failed.
     """
+    check_layers(config)
     credentials = None if config.server.insecure else _open_credentials(home)
+    if credentials:
+        check_quorum(config, [enrolment.site for enrolment in Enrolments(home)])
     run = _make_run(config)
     folder = home / "runs" / run.run_id
     variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": run.run_id}

@@ -21,7 +21,7 @@ from luna16.checkpoint import read_about
 from luna16.histogram import can_tell
 
 TOLD_OF_MODEL = ("run_id", "kind", "round_no", "sha256", "written_at", "settings", "calibration")
-TOLD_OF_SETTINGS = ("model", "training")
+TOLD_OF_SETTINGS = ("model", "strategy", "training")
 
 
 @dataclass(frozen=True)

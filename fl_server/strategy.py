@@ -11,6 +11,7 @@ from fl_core import messages
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
 from fl_core.messages import EvaluateReply, TaskId, Weights
+from fl_server.aggregation import Aggregation
 from fl_server.best_model import BestModel
 from fl_server.drift import Drift, measure_drift, measure_norm
 from fl_server.extra_evaluation import ExtraEvaluation
@@ -30,7 +31,8 @@ class NoduleFedAvg(FedAvg):
 
     Beyond Flower's FedAvg: sites go by name, an update that cannot be averaged is left out, a round needs
     ``min_sites`` updates and is held again without them, scores are computed from the sum of the sites'
-    counts, and everything is recorded as it comes.
+    counts, and everything is recorded as it comes. If the run names another strategy, that one tells the
+    sites what it must and makes the new model of the good updates; all the rest is as here.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class NoduleFedAvg(FedAvg):
         folder: RunFolder,
     ) -> None:
         super().__init__(min_train_nodes=1, min_evaluate_nodes=1, min_available_nodes=1)
+        self.aggregation = Aggregation(config.strategy)
         self._config = config.federation
         self._norms = NormScreen(config.screening)
         self._strikes = Strikes(config.screening.strikes)
@@ -66,6 +69,10 @@ class NoduleFedAvg(FedAvg):
         """The good updates of the newest round."""
         return self._updates
 
+    def summary(self) -> None:
+        """Log the settings of the strategy that the run names."""
+        self.aggregation.flower.summary()
+
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
@@ -74,8 +81,7 @@ class NoduleFedAvg(FedAvg):
         self._arrays, self._sent, self._task = arrays, as_numpy(arrays), config
         self._task_id = TaskId(self._recorder.run_id, server_round)
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
-        packed = messages.pack_weights(self._sent)
-        tasks = list(super().configure_train(server_round, packed, config, grid))
+        tasks = self.aggregation.configure_train(server_round, arrays, config, grid)
         self._silent = {self._site_of(task) for task in tasks}
         self._updates, self._evaluations = {}, {}
         self._recorder.start_round(server_round, sorted(self._silent), _count_bytes(tasks))
@@ -97,7 +103,7 @@ class NoduleFedAvg(FedAvg):
             self._lose_round(server_round, repeats_left)
         # In the order of names, so that the sum does not depend on who was first.
         good = [self._updates[site].message for site in sorted(self._updates)]
-        arrays, metrics = super().aggregate_train(server_round, good)
+        arrays, metrics = self.aggregation.aggregate_train(server_round, good)
         self._arrays = arrays or self._arrays
         self._recorder.keep_drifts(self._measure_drifts())
         return arrays, metrics

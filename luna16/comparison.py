@@ -76,7 +76,8 @@ def equalize_steps(config: CourseConfig, shards: Mapping[str, Shard]) -> CourseC
     """Fix the number of steps in a round, if it is not, to what the sites' epochs take on average."""
     num_steps = [count_steps(shard.train, config.training) for shard in shards.values()]
     steps = config.training.steps or round(sum(num_steps) / len(num_steps))
-    return config.model_copy(update={"training": config.training.model_copy(update={"steps": steps})})
+    training = config.training.model_copy(update={"steps": steps, "epochs_cycle": ()})
+    return config.model_copy(update={"training": training})
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 PositiveInt = Annotated[int, Field(ge=1)]
+Epochs = Annotated[int, Field(ge=1, le=100)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 NetworkName = Literal["resnet_slim", "resnet18", "densenet121", "seresnet50"]
 
-OF_FEDERATION = frozenset({"name", "server", "federation", "screening"})
+OF_FEDERATION = frozenset({"name", "server", "federation", "screening", "strategy"})
 """What a run's file says that concerns no learning."""
 
 SettingsT = TypeVar("SettingsT", bound="Settings")
@@ -84,15 +85,18 @@ class TrainingConfig(Settings):
     """One site's work in one round.
 
     ``steps``, if not 0, ends the round after so many batches, whatever ``epochs`` says: so all sites take
-    equally many. ``schedule_rounds`` says over how many rounds the learning rate falls; 0 means those of the
-    run. 0 switches ``max_gradient_norm`` and ``proximal_mu`` off.
+    equally many. ``epochs_cycle``, if not empty, has the epochs of the first round, the second and so on, in
+    place of ``epochs``, and begins again at its end. ``schedule_rounds`` says over how many rounds the
+    learning rate falls; 0 means those of the run. 0 switches ``max_gradient_norm`` and ``proximal_mu`` off.
     """
 
-    epochs: Annotated[int, Field(ge=1, le=100)] = 3
+    epochs: Epochs = 3
+    epochs_cycle: Annotated[tuple[Epochs, ...], Field(max_length=1000)] = ()
     steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
-    schedule: Literal["constant", "cosine", "step"] = "constant"
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    schedule: Literal["constant", "cosine", "step", "cyclic"] = "constant"
     schedule_rounds: Annotated[int, Field(ge=0)] = 0
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 1e-2
     max_gradient_norm: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -102,6 +106,28 @@ class TrainingConfig(Settings):
     channels_last: bool = False
     augmentation: AugmentationConfig = AugmentationConfig()
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _cycle_has_a_length(self) -> Self:
+        if self.schedule == "cyclic" and self.schedule_rounds == 0:
+            raise ValueError("has schedule 'cyclic', expected in schedule_rounds the rounds of one cycle")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_epochs_or_steps(self) -> Self:
+        if self.steps and self.epochs_cycle:
+            raise ValueError("has steps and epochs_cycle, expected one of the two")
+        return self
+
+    def epochs_in_round(self, round_no: int) -> int:
+        """Give the number of epochs of a round, counted from 1."""
+        cycle = self.epochs_cycle or (self.epochs,)
+        return cycle[(round_no - 1) % len(cycle)]
+
+    @property
+    def most_epochs(self) -> int:
+        """The epochs of the longest round."""
+        return max(self.epochs_cycle, default=self.epochs)
 
     def spread_over(self, rounds: int) -> Self:
         """Give the settings of a training of so many rounds: a schedule without a length lasts as long."""
@@ -175,7 +201,21 @@ def check_settings(table: dict[str, Any], model: type[SettingsT], *, source: str
     try:
         return model.model_validate(table)
     except ValidationError as error:
-        raise ValueError(f"{source}: {_describe(error.errors()[0], model)}") from error
+        fault = error.errors()[0]
+        fault["loc"] = _locate(fault, table)
+        raise ValueError(f"{source}: {_describe(fault, model)}") from error
+
+
+def _locate(fault: ErrorDetails, table: Any) -> tuple[int | str, ...]:
+    """Give the place of a fault in the file: pydantic adds which kind of table it took one for."""
+    place: list[int | str] = []
+    for part in fault["loc"]:
+        is_in_file = isinstance(part, int) or (isinstance(table, dict) and part in table)
+        if is_in_file or (fault["type"] == "missing" and part == fault["loc"][-1]):
+            place.append(part)
+        if is_in_file:
+            table = table[part]
+    return tuple(place)
 
 
 def _describe(fault: ErrorDetails, model: type[Settings]) -> str:
@@ -185,6 +225,8 @@ def _describe(fault: ErrorDetails, model: type[Settings]) -> str:
             return f"unknown key '{key}'.{_nearest_key(fault['loc'], model)}"
         case "missing":
             return f"key '{key}' is missing."
+        case "union_tag_invalid" | "union_tag_not_found":
+            return _describe_name(f"{key}.", fault["ctx"])
         case "value_error" if "ctx" in fault:
             return f"{key} {fault['ctx']['error']}.".lstrip()
         case "string_pattern_mismatch":
@@ -192,6 +234,14 @@ def _describe(fault: ErrorDetails, model: type[Settings]) -> str:
         case _:
             expected = fault["msg"].removeprefix("Input should be ")
             return f"{key} is {fault['input']!r}, expected {expected}."
+
+
+def _describe_name(prefix: str, context: dict[str, Any]) -> str:
+    """Say what is wrong with the name that tells which of several kinds of table one is."""
+    key = prefix + context["discriminator"].strip("'")
+    if "tag" not in context:
+        return f"key '{key}' is missing."
+    return f"{key} is {context['tag']!r}, expected one of {context['expected_tags']}."
 
 
 def _nearest_key(location: tuple[int | str, ...], model: type[Settings]) -> str:

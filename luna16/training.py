@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import mean
 
 import numpy as np
 import torch
@@ -41,7 +42,7 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     device: torch.device,
     on_step: Callable[[int, int], None] | None = None,
 ) -> TrainResult:
-    """Train ``model`` in place for ``config.epochs``, or ``config.steps`` batches, and report it.
+    """Train ``model`` in place for the round's epochs, or ``config.steps`` batches, and report it.
 
     Each epoch sees all positives and a fresh sample of negatives; the loss weighs both classes alike. The
     result depends only on the weights, the patches, ``config`` and ``round_no``. ``on_step`` is told
@@ -52,13 +53,14 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     started_s = time.perf_counter()
     random = np.random.default_rng([config.seed, round_no])
     generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-    first_epoch, batches = _draw_batches(train, config, random)
+    first_epoch, batches = _draw_batches(train, config, random, round_no)
     class_weights = balance_classes(train.is_nodule[first_epoch]).to(device)
     learning_rate = learning_rate_in_round(config, round_no)
     precision = select_precision(config.amp, device)
     _place(model.train(), config, device)
     received = [weight.detach().clone() for weight in model.parameters()] if config.proximal_mu else []
-    optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate, weight_decay=config.weight_decay)
+    make_optimizer = torch.optim.SGD if config.optimizer == "sgd" else torch.optim.AdamW
+    optimizer = make_optimizer(model.parameters(), lr=learning_rate, weight_decay=config.weight_decay)
     scaler = GradScaler(device.type, enabled=precision is torch.float16)
     loss_sum = 0.0
 
@@ -92,8 +94,9 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
 def learning_rate_in_round(config: TrainingConfig, round_no: int) -> float:
     """Give the learning rate of a round, counted from 1; after ``schedule_rounds`` it stays as it is.
 
-    "cosine" falls by half a cosine (Loshchilov and Hutter 2017, https://arxiv.org/abs/1608.03983, without
-    restarts); "step" by 10 after one half and again after three quarters of the rounds (He et al. 2016).
+    "cosine" falls by half a cosine, and "cyclic" does so again and again (Loshchilov and Hutter 2017,
+    https://arxiv.org/abs/1608.03983: without and with restarts); "step" falls by 10 after one half and again
+    after three quarters of the rounds (He et al. 2016).
     Raises ValueError if the rate falls, but nobody said over how many rounds.
     """
     if config.schedule == "constant":
@@ -103,8 +106,12 @@ def learning_rate_in_round(config: TrainingConfig, round_no: int) -> float:
             f"training.schedule is '{config.schedule}', but schedule_rounds is 0. "
             "Say over how many rounds the learning rate falls."
         )
-    share_done = (min(round_no, config.schedule_rounds) - 1) / config.schedule_rounds
-    if config.schedule == "cosine":
+    if config.schedule == "cyclic":
+        num_done = (round_no - 1) % config.schedule_rounds
+    else:
+        num_done = min(round_no, config.schedule_rounds) - 1
+    share_done = num_done / config.schedule_rounds
+    if config.schedule in {"cosine", "cyclic"}:
         return config.learning_rate * (1 + math.cos(math.pi * share_done)) / 2
     return config.learning_rate * 0.1 ** sum(share_done >= mark for mark in STEP_MARKS)
 
@@ -145,18 +152,18 @@ def _change_gradients(model: torch.nn.Module, received: list[Tensor], config: Tr
 
 
 def count_steps(train: PatchSet, config: TrainingConfig) -> int:
-    """Give the number of batches of a round, if it lasts for ``config.epochs``."""
+    """Give the number of batches of a round that is counted in epochs, the mean if rounds differ."""
     num_examples = len(sample_epoch(train, config.negatives_per_positive, np.random.default_rng(0)))
-    return config.epochs * math.ceil(num_examples / config.batch_size)
+    return round(mean(config.epochs_cycle or [config.epochs]) * math.ceil(num_examples / config.batch_size))
 
 
 def _draw_batches(
-    train: PatchSet, config: TrainingConfig, random: np.random.Generator
+    train: PatchSet, config: TrainingConfig, random: np.random.Generator, round_no: int
 ) -> tuple[IndexArray, list[IndexArray]]:
     """Draw the first epoch, and the batches of all epochs, one after the other, that the round has."""
     first = sample_epoch(train, config.negatives_per_positive, random)
     batches = _cut(first, config.batch_size)
-    num_steps = config.steps or config.epochs * len(batches)
+    num_steps = config.steps or config.epochs_in_round(round_no) * len(batches)
     while len(batches) < num_steps:
         batches += _cut(sample_epoch(train, config.negatives_per_positive, random), config.batch_size)
     return first, batches[:num_steps]

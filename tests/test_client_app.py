@@ -9,6 +9,7 @@ import pytest
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 from rich.console import Console
+from safetensors.numpy import load_file
 
 from fl_client.client_app import make_client_app
 from fl_client.display import SiteDisplay
@@ -17,7 +18,7 @@ from fl_client.site import Site
 from fl_core import messages
 from fl_core.config import ConsentConfig, SiteConfig, TaskSettings
 from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
-from fl_core.messages import JoinReply
+from fl_core.messages import JoinReply, Weights
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.data_card import make_data_card
 from luna16.model import build_model
@@ -55,9 +56,9 @@ def ask(app: ClientApp, message_type: str, content: RecordDict) -> RecordDict:
     return app(message=message, context=context).content
 
 
-def task(round_no: int = 1) -> RecordDict:
+def task(round_no: int = 1, settings: TaskSettings = SETTINGS) -> RecordDict:
     """Return what the coordinator sends for training and evaluation."""
-    config = messages.pack_settings(SETTINGS)
+    config = messages.pack_settings(settings)
     config["server-round"] = round_no
     weights = {n: t.numpy() for n, t in build_model(ModelConfig()).state_dict().items()}
     return RecordDict({messages.CONFIG: config, messages.ARRAYS: messages.pack_weights(weights)})
@@ -92,6 +93,26 @@ def test_answer_to_training_is_a_sound_update(app: ClientApp) -> None:
     assert any(not np.array_equal(reply.weights[name], tensor) for name, tensor in sent.items())
     assert reply.num_examples > 0
     assert reply.train_s > 0
+
+
+def test_personal_layers_stay_and_are_trained_and_evaluated_here(
+    app: ClientApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluated: list[Weights] = []
+    evaluate = Site.evaluate
+    monkeypatch.setattr(
+        Site, "evaluate", lambda *told, **how: evaluated.append(told[1]) or evaluate(*told, **how)
+    )
+    asked = task(settings=SETTINGS.model_copy(update={"personal_layers": ("*bn1*",)}))
+    sent = messages.unpack_weights(asked)
+    told = messages.unpack_train_reply(ask(app, "train", asked)).weights
+    ask(app, "evaluate", asked)
+    own = load_file(tmp_path / "north" / "personal.safetensors")
+    assert own.keys() == {name for name in sent if "bn1" in name}
+    for name, tensor in sent.items():
+        assert np.array_equal(told[name], tensor) == (name in own)
+        assert np.array_equal(evaluated[0][name], own.get(name, tensor))
+        assert not (name in own and np.array_equal(own[name], tensor))
 
 
 def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:

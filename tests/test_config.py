@@ -115,7 +115,7 @@ def test_sites_are_told_only_what_they_need() -> None:
     config = parse_run({"name": "secret plan", "training": {"epochs": 7}})
     assert type(config.task) is TaskSettings
     assert config.task.training.epochs == 7
-    assert set(config.task.model_dump()) == {"data", "model", "training", "evaluation"}
+    assert set(config.task.model_dump()) == {"data", "model", "training", "evaluation", "personal_layers"}
 
 
 def test_schedule_lasts_as_long_as_the_run_unless_its_length_is_given() -> None:

@@ -42,6 +42,11 @@ def test_task_within_the_consent_passes(consent: ConsentConfig) -> None:
             "Its consent is for 2 epochs a round at most, not for 3.",
         ),
         (
+            ConsentConfig(max_local_epochs=2),
+            {"epochs": 1, "epochs_cycle": (1, 1, 3)},
+            "Its consent is for 2 epochs a round at most, not for 3.",
+        ),
+        (
             ConsentConfig(max_local_epochs=1),
             {"epochs": 1, "steps": 500},
             "Its consent is for 1 epoch a round at most; it does not take a round of 500 steps.",
@@ -49,7 +54,7 @@ def test_task_within_the_consent_passes(consent: ConsentConfig) -> None:
     ],
 )
 def test_task_beyond_the_consent_is_declined_with_the_reason(
-    consent: ConsentConfig, training: dict[str, int], reason: str
+    consent: ConsentConfig, training: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(TaskDeclinedError) as declined:
         check_task(consent, task(**training))

@@ -60,6 +60,18 @@ def test_settings_cannot_be_changed() -> None:
         ),
         ({"training": {"epochs": "two"}}, "training.epochs is 'two', expected a valid integer"),
         ({"data": {"validation_fraction": 1}}, "data.validation_fraction is 1, expected less than 1."),
+        (
+            {"training": {"epochs_cycle": [1, 0]}},
+            "training.epochs_cycle.1 is 0, expected greater than or equal to 1.",
+        ),
+        (
+            {"training": {"schedule": "cyclic"}},
+            "training has schedule 'cyclic', expected in schedule_rounds the rounds of one cycle.",
+        ),
+        (
+            {"training": {"steps": 3, "epochs_cycle": [1]}},
+            "training has steps and epochs_cycle, expected one of the two.",
+        ),
         ({"data": {"hu_min": 500}}, "data has hu_min 500, expected less than hu_max (400)."),
     ],
 )
@@ -100,9 +112,10 @@ def test_course_takes_the_rounds_of_the_federation(tmp_path: Path) -> None:
     assert (course.rounds, course.training.epochs) == (7, 2)
 
 
-@pytest.mark.parametrize("name", ["demo", "luna16"])
-def test_course_is_read_from_the_files_of_runs_that_we_give(name: str) -> None:
-    assert read_course(Path(__file__).parents[1] / "configs" / f"{name}.toml").rounds > 1
+@pytest.mark.parametrize("name", ["demo.toml", "luna16.toml"])
+def test_course_takes_the_file_of_a_federation(name: str) -> None:
+    path = Path(__file__).parent.parent / "configs" / name
+    assert read_course(path).rounds == read_table(path)["federation"]["rounds"]
 
 
 def test_course_without_a_file_has_the_defaults() -> None:
@@ -124,3 +137,10 @@ def test_seed_of_a_course_changes_weights_and_draws_but_not_the_split() -> None:
 def test_schedule_without_a_length_lasts_as_long_as_the_training() -> None:
     assert TrainingConfig().spread_over(9).schedule_rounds == 9
     assert TrainingConfig(schedule_rounds=4).spread_over(9).schedule_rounds == 4
+
+
+def test_epochs_are_those_of_the_cycle_in_turn() -> None:
+    cycled = TrainingConfig(epochs=9, epochs_cycle=(1, 1, 3))
+    assert [cycled.epochs_in_round(round_no) for round_no in range(1, 8)] == [1, 1, 3, 1, 1, 3, 1]
+    assert cycled.most_epochs == 3
+    assert TrainingConfig(epochs=4).epochs_in_round(7) == TrainingConfig(epochs=4).most_epochs == 4

@@ -1,11 +1,15 @@
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from fl_core.config import RunConfig, load_settings
 from fl_core.errors import ConfigError
 from fl_server.cli import main, override
+from fl_server.enrolment import Enrolments
+from fl_store.rows import utc_now
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,6 +53,29 @@ def test_wrong_value_in_the_file_is_one_line(
     assert run(monkeypatch, "--config", "run.toml") == 2
     told = "run.toml: unknown key 'federation.round'. Did you mean 'federation.rounds'?\n"
     assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ('[strategy]\nname = "fedbest"\n', "strategy.name is 'fedbest', expected one of 'fedavg'"),
+        ('[strategy]\nname = "krum"\n', "federation.min_sites is 2, expected at least 5 for the strategy"),
+        ('[strategy]\nname = "fedavg"\npersonal_layers = ["norm*"]\n', "fits no tensor of resnet_slim"),
+        ("[federation]\nmin_sites = 3\n", "federation.min_sites is 3, but enrolled are 1: north."),
+    ],
+)
+def test_strategy_and_quorum_that_cannot_be_are_refused_before_anything_starts(
+    file: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "init", "--host", "127.0.0.1") == 0
+    key = ec.generate_private_key(ec.SECP384R1()).public_key()
+    Enrolments(tmp_path).add("north", key, utc_now() + timedelta(days=99), replaces=False)
+    Path("run.toml").write_text(file)
+    capsys.readouterr()
+    assert run(monkeypatch, "--config", "run.toml") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line
+    assert not (tmp_path / "runs").exists()
 
 
 def test_command_line_wins_over_the_file() -> None:

@@ -14,6 +14,12 @@ from fl_core import messages
 from fl_core.config import FederationConfig, RunConfig, ScreeningConfig, TaskSettings
 from fl_core.errors import RunFailedError
 from fl_core.messages import TaskId, TrainReply
+from fl_core.strategies import (
+    AnyStrategy,
+    FedAdamSettings,
+    FedAvgSettings,
+    FedMedianSettings,
+)
 from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.people import SCREENING
@@ -72,6 +78,7 @@ class Federation:
     repeats: int = 0
     detects: bool = False
     screening: ScreeningConfig = LENIENT
+    named: AnyStrategy = field(default_factory=FedAvgSettings)
     strategy: NoduleFedAvg = field(init=False)
     grid: PromptGrid = field(init=False)
 
@@ -87,6 +94,7 @@ class Federation:
                 detect_in_last_round=self.detects,
             ),
             screening=self.screening,
+            strategy=self.named,
         )
         run = RunRow("r1", "Run", RunState.RUNNING, rounds, {}, utc_now())
         self.store.put([run])
@@ -383,6 +391,37 @@ def test_round_with_too_few_good_updates_is_held_again_with_the_same_model(feder
         "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation]); "
         "it is held again."
     )
+
+
+def test_moments_of_an_optimizer_are_those_of_the_rounds_that_were_not_lost(federation: Federation) -> None:
+    class Failing(FakeSite):
+        def __call__(self, message: Any) -> Answer:
+            is_second = federation.flower.types_sent_to(11).count("train") == 2
+            is_bad = message.metadata.message_type == "train" and is_second
+            return BAD["nan"][0] if is_bad else super().__call__(message)
+
+    models = []
+    for second in (SOUTH, Failing(**vars(SOUTH))):
+        federation.named, federation.repeats = FedAdamSettings(), 1
+        federation.flower.sent = []
+        federation.run([NORTH, second], rounds=3)
+        models.append(federation.model)
+    assert len(federation.store.get(EventRow, kind="round_repeated")) == 1
+    assert all(np.array_equal(models[0][name], tensor) for name, tensor in models[1].items())
+
+
+def test_every_site_goes_on_under_an_optimizer_that_computes_in_float64(federation: Federation) -> None:
+    federation.named = FedAdamSettings()
+    federation.run([NORTH, SOUTH], rounds=3)
+    assert federation.states(3) == {"north": "done", "south": "done"}
+    assert federation.model["layer.weight"].dtype == np.float32
+
+
+def test_median_does_not_follow_the_site_with_most_examples(federation: Federation) -> None:
+    federation.named = FedMedianSettings()
+    federation.run([NORTH, SOUTH, replace(EAST, weights=update(2, -1, 0.5))], min_sites=3)
+    np.testing.assert_allclose(federation.model["layer.weight"], [[2, -1]])
+    np.testing.assert_allclose(federation.model["layer.bias"], 0.5)
 
 
 def test_site_sits_out_after_its_strikes_until_it_is_let_back(federation: Federation) -> None:

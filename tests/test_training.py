@@ -107,6 +107,14 @@ def test_steps_of_a_round_are_known_beforehand() -> None:
     assert count_steps(make_patch_set(), config) == train(build_model(ModelConfig()), epochs=3).num_steps
 
 
+def test_round_has_the_epochs_of_its_place_in_the_cycle() -> None:
+    for round_no, num_epochs in ((1, 1), (2, 3), (3, 1)):
+        result = train(build_model(ModelConfig()), round_no=round_no, epochs_cycle=(1, 3))
+        assert result.num_steps == 4 * num_epochs
+    config = TrainingConfig(epochs_cycle=(1, 3), batch_size=8)
+    assert count_steps(make_patch_set(), config) == 2 * 4  # on average
+
+
 def test_every_epoch_and_round_has_all_positives_and_other_negatives() -> None:
     epochs = [*RowRecorder.watch(1), *RowRecorder.watch(2)]
     assert all(len(rows) == 24 and {0, 1, 2, 3} < rows for rows in epochs)
@@ -225,6 +233,12 @@ def test_step_rate_falls_at_a_half_and_at_three_quarters() -> None:
     config = TrainingConfig(learning_rate=1.0, schedule="step", schedule_rounds=8)
     rates = [learning_rate_in_round(config, round_no) for round_no in range(1, 10)]
     assert rates == pytest.approx([1] * 4 + [0.1] * 2 + [0.01] * 3)
+
+
+def test_cyclic_rate_falls_and_begins_again() -> None:
+    config = TrainingConfig(learning_rate=1.0, schedule="cyclic", schedule_rounds=3)
+    rates = [learning_rate_in_round(config, round_no) for round_no in range(1, 8)]
+    assert rates == pytest.approx([1, 0.75, 0.25, 1, 0.75, 0.25, 1])
 
 
 def test_rate_that_falls_over_an_unknown_number_of_rounds() -> None:

@@ -41,7 +41,7 @@ from fl_store.rows import (
     SiteRow,
     utc_now,
 )
-from luna16.config import read_course
+from luna16.config import ModelConfig, read_course
 from luna16.course import Origin, take_course
 from luna16.data_card import make_data_card
 from luna16.dataset import load_shard
@@ -71,14 +71,20 @@ class Workplace:
         return self.folder / "home"
 
     def write_config(
-        self, *, rounds: int = 2, min_sites: int = 2, wait_for_sites_s: float = 120, epochs: int = 1
+        self,
+        *,
+        rounds: int = 2,
+        min_sites: int = 2,
+        wait_for_sites_s: float = 120,
+        epochs: int = 1,
+        strategy: str = 'name = "fedavg"',
     ) -> Path:
         path = self.folder / "run.toml"
         path.write_text(
             f"[federation]\nrounds = {rounds}\nmin_sites = {min_sites}\n"
             f"wait_for_sites_s = {wait_for_sites_s}\n"
             f"[server]\nfleet_port = {self.fleet_port}\ncontrol_port = {self.control_port}\ninsecure = true\n"
-            f"[data]\npatch_size_vox = 16\n[training]\nepochs = {epochs}\n"
+            f"[data]\npatch_size_vox = 16\n[training]\nepochs = {epochs}\n[strategy]\n{strategy}\n"
         )
         return path
 
@@ -390,13 +396,29 @@ def check_stopped(workplace: Workplace, server: subprocess.Popen[str], *, num_wh
 def test_a_site_joins_the_next_run_by_itself(workplace: Workplace) -> None:
     site = workplace.start_site("north", 0)
     workplace.wait_for_line(site, "No coordinator at")
-    for _ in range(2):
-        server = workplace.start_server(rounds=1, min_sites=1)
+    adam = 'name = "fedadam"\neta = 0.02\npersonal_layers = ["*bn*"]'
+    for rounds, strategy in ((1, 'name = "fedavg"'), (2, adam)):
+        server = workplace.start_server(rounds=rounds, min_sites=1, strategy=strategy)
         assert server.wait(RUN_TIMEOUT_S) == 0, workplace.printed(server)
     workplace.wait_for_line(site, "The link to the coordinator has ended")
 
-    assert [run.state for run in workplace.rows(RunRow)] == [RunState.FINISHED, RunState.FINISHED]
-    assert [part.site for part in workplace.rows(SiteRoundRow)] == ["north", "north"]
+    runs = sorted(workplace.rows(RunRow), key=lambda run: run.started_at)
+    assert [run.state for run in runs] == [RunState.FINISHED, RunState.FINISHED]
+    assert [part.site for part in workplace.rows(SiteRoundRow)] == ["north"] * 3
+    assert [run.config["strategy"]["name"] for run in runs] == ["fedavg", "fedadam"]
+    check_layers_stayed_at_the_site(workplace, runs[1].run_id)
+
+
+def check_layers_stayed_at_the_site(workplace: Workplace, run_id: str) -> None:
+    """See that the coordinator's norm layers are the first ones still, and the site's are its own."""
+    model = load_file(workplace.home / "runs" / run_id / "last.safetensors")
+    own = load_file(workplace.home / "sites" / "north" / "personal.safetensors")
+    start = build_model(ModelConfig()).state_dict()
+    assert own.keys() == {name for name in start if "bn" in name}
+    for name, tensor in model.items():
+        assert torch.equal(tensor, start[name]) == (name in own), name
+        assert tensor.dtype == torch.float32
+        assert name not in own or not torch.equal(own[name], start[name])
 
 
 def test_a_site_declines_what_is_beyond_its_consent(workplace: Workplace) -> None:

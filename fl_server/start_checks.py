@@ -1,0 +1,38 @@
+"""What a run's configuration asks for beside what is there, looked at before anything is started."""
+
+from collections.abc import Sequence
+
+from fl_core.config import RunConfig
+from fl_core.errors import ConfigError
+from fl_core.strategies import match_layers
+
+
+def check_layers(config: RunConfig) -> None:
+    """Raise ConfigError if a pattern of personal layers fits no tensor of the network, or they fit all."""
+    patterns = config.strategy.personal_layers
+    if not patterns:
+        return
+    from luna16.model import build_model  # noqa: PLC0415 - torch takes seconds, and few runs have such layers
+
+    names = list(build_model(config.model).state_dict())
+    for pattern in patterns:
+        if not match_layers(names, [pattern]):
+            raise ConfigError(
+                f"strategy.personal_layers has '{pattern}', which fits no tensor of {config.model.name}. "
+                f"They are named {names[0]}, {names[1]} and so on to {names[-1]}."
+            )
+    if len(match_layers(names, patterns)) == len(names):
+        raise ConfigError(
+            f"strategy.personal_layers fits every tensor of {config.model.name}; "
+            "some have to be learnt together."
+        )
+
+
+def check_quorum(config: RunConfig, enrolled: Sequence[str]) -> None:
+    """Raise ConfigError if a round needs more sites than are enrolled."""
+    min_sites = config.federation.min_sites
+    if min_sites > len(enrolled):
+        raise ConfigError(
+            f"federation.min_sites is {min_sites}, but enrolled are {len(enrolled)}: "
+            f"{', '.join(enrolled) or 'none'}. `fl-server sites add NAME --key FILE` enrols a site."
+        )
