@@ -50,7 +50,8 @@ def find_lungs(scan: Scan) -> Lungs:
     """Find the lungs of an upright scan that has voxels of about 1 mm each way.
 
     Aerated lung is air that the body encloses in its axial slice, but for what is as empty as gas in bowel
-    or trachea. Closing it by a ball takes in vessels and nodules, with a layer of the pleura for those on it.
+    or trachea, and what joins it where the chest wall is cut open. Closing it by a ball takes in vessels and
+    nodules; a layer of the pleura is added for those on it.
 
     Raises ValueError if there are none.
     """
