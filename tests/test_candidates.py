@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from luna16.detection.candidates import MAX_CANDIDATES, find_blobs
-from luna16.detection.lungs import Lungs
+from luna16.detection.lungs import PLEURA_MM, Lungs
 from luna16.geometry import AXIAL_DIRECTION, Geometry
 from luna16.scan import Scan
 
@@ -24,8 +24,10 @@ def make_scan(*balls: tuple[tuple[float, float, float], float, float]) -> Scan:
     return Scan("", voxels_hu.round().astype(np.int16), geometry)
 
 
-def all_lung(mask: np.ndarray | None = None) -> Lungs:
-    return Lungs(np.ones(SIZE_ZYX_VOX, bool) if mask is None else mask, LUNG_HU, 3.0, ())
+def all_lung(weights: np.ndarray | None = None) -> Lungs:
+    """Give lungs that fill the scan, or a mask or weights of them."""
+    weights = np.ones(SIZE_ZYX_VOX) if weights is None else weights
+    return Lungs(weights.astype(np.float32), LUNG_HU, 3.0, ())
 
 
 @pytest.mark.parametrize(("radius_vox", "hu"), [(2.0, 40), (4.0, 40), (4.0, -500), (8.0, 40), (13.0, 40)])
@@ -60,3 +62,13 @@ def test_nothing_is_proposed_outside_the_lungs() -> None:
     blobs = find_blobs(scan, all_lung(mask))
     assert len(blobs) <= MAX_CANDIDATES
     assert all(scan.geometry.world_to_voxel(blob.center_xyz_mm)[0] < 32 for blob in blobs)
+
+
+def test_small_nodule_sunk_into_the_pleura_stands_out() -> None:
+    sunk_zyx_vox = (40.0, 33.0, 28.0)
+    scan = make_scan((sunk_zyx_vox, 2.0, 40))
+    scan.voxels_hu[40:] = 40
+    fading = (1 - (np.arange(SIZE_ZYX_VOX[0]) - 39.5) / PLEURA_MM).clip(0, 1)
+    best = find_blobs(scan, all_lung(np.broadcast_to(fading[:, None, None], SIZE_ZYX_VOX)))[0]
+    assert np.linalg.norm(np.subtract(scan.geometry.world_to_voxel(best.center_xyz_mm), sunk_zyx_vox)) < 2
+    assert best.response > 0.08  # 0.04 with a layer of pleura that ends at once

@@ -33,6 +33,13 @@ def test_lungs_are_found_with_the_pleura_and_nothing_outside() -> None:
     assert lungs.background_hu == LUNG_HU
 
 
+def test_weights_fade_through_the_pleura() -> None:
+    weights = find_lungs(as_scan(make_chest())).weights[45, 55, 5:20]  # from the right side into the lung
+    assert (weights[:6] == 0).all()
+    assert 0 < weights[8] < weights[9] < 1
+    assert (weights[11:] == 1).all()
+
+
 def test_nodule_in_the_lung_and_on_the_pleura_is_inside() -> None:
     voxels_hu = make_chest()
     voxels_hu[40:60, 50:70, 30:50] = TISSUE_HU
@@ -50,6 +57,15 @@ def test_padding_and_an_open_trachea_change_nothing(padding_hu: int) -> None:
     lungs = find_lungs(as_scan(voxels_hu))
     assert lungs.mask[LEFT].all()
     assert not lungs.mask[:, :10].any()
+
+
+def test_lung_is_found_where_the_chest_wall_is_cut_open() -> None:
+    voxels_hu = make_chest()
+    voxels_hu[35:65, 40:70, 135:] = AIR_HU  # from the left lung to the air beside the body
+    mask = find_lungs(as_scan(voxels_hu)).mask
+    assert mask[50, 25:85, 90:130].all()
+    assert not mask[:, :10].any()
+    assert not mask[50, 40:70, 145:].any()
 
 
 @pytest.mark.parametrize("voxels_hu", [make_chest(lungs_hu=TISSUE_HU), make_chest(lungs_hu=-1000)])

@@ -20,7 +20,7 @@ def mark(x_mm: float, y_mm: float, z_mm: float, *, logit: float, diameter_mm: fl
 
 
 def detect(*marks: Mark) -> Detection:
-    return Detection(marks, 150, (), {})
+    return Detection(marks, tuple(each.center_xyz_mm for each in marks), (), {})
 
 
 def test_hits_misses_and_false_positives_are_counted() -> None:
@@ -36,6 +36,19 @@ def test_hits_misses_and_false_positives_are_counted() -> None:
     assert scan.scores.is_nodule.tolist() == [True, True, True, False, False]
     assert sorted(scan.scores.marks.hit_scores.tolist()) == [0.0, 2.0]
     assert scan.scores.marks.false_positive_scores.tolist() == [-1.0]
+
+
+def test_nodule_whose_candidate_was_merged_away_is_proposed_but_not_hit() -> None:
+    candidates = (mark(3, 0, 0, logit=0.0), mark(6, 0, 0, logit=1.0))
+    found = Detection(merge_marks(candidates), tuple(each.center_xyz_mm for each in candidates), (), {})
+    counts = count_detections([score_detection("1", found, NODULES, [])])
+    assert (counts.num_candidates, counts.candidate_sensitivity) == (2, 1 / 3)
+    assert counts.mark_sensitivity == 0
+
+
+def test_without_a_nodule_no_sensitivity_is_told() -> None:
+    counts = count_detections([score_detection("1", detect(mark(0, 0, 0, logit=1.0)), [], [])])
+    assert (counts.candidate_sensitivity, counts.mark_sensitivity) == (None, None)
 
 
 def test_the_likeliest_mark_of_a_nodule_is_measured() -> None:
@@ -54,7 +67,12 @@ def test_counts_add_up_over_sites() -> None:
     second = count_detections([score_detection("2", detect(), [], [])])
     both = first + second
     assert (both.marks.num_scans, both.marks.num_nodules) == (2, 3)
-    assert (both.num_candidates, both.num_nodules_proposed) == (300, 1)
+    assert (both.num_candidates, both.num_nodules_proposed) == (1, 1)
+    assert (both.candidate_sensitivity, both.mark_sensitivity, both.candidates_per_scan) == (
+        1 / 3,
+        1 / 3,
+        0.5,
+    )
     assert np.array_equal(both.marks.nodules_hit, first.marks.nodules_hit)
 
 

@@ -56,7 +56,7 @@ def find_blobs(scan: Scan, lungs: Lungs, *, on_step: OnStep | None = None) -> li
     box = _box_around(lungs.mask)
     geometry = scan.geometry.crop(box)
     spacing_mm = geometry.spacing_xyz_mm[0]
-    fill = fill_of(scan.voxels_hu[box], lungs.mask[box], lungs.background_hu)
+    fill = fill_of(scan.voxels_hu[box], lungs.weights[box], lungs.background_hu)
     maxima = _rank(list(_find_maxima(fill, lungs.mask[box], on_step)))
     return [
         Blob(geometry.voxel_to_world((z, y, x)), radius * spacing_mm, response)
@@ -69,15 +69,15 @@ def find_blobs(scan: Scan, lungs: Lungs, *, on_step: OnStep | None = None) -> li
     ]
 
 
-def fill_of(voxels_hu: Int16Array, mask: BoolArray, background_hu: float) -> Voxels:
+def fill_of(voxels_hu: Int16Array, weights: Voxels, background_hu: float) -> Voxels:
     """Say how far each voxel is filled with tissue, from 0, as lung, to 1, from SOLID_FROM_HU on.
 
-    So a ground-glass nodule is little fainter than a solid one. Outside the lungs there is none, so that a
-    nodule on the pleura stands free.
+    So a ground-glass nodule is little fainter than a solid one. By the ``weights`` it fades to none outside
+    the lungs, so that a nodule on the pleura stands free.
     """
     fill = (voxels_hu - np.float32(background_hu)) / np.float32(SOLID_FROM_HU - background_hu)
     np.clip(fill, 0, 1, out=fill)
-    fill[~mask] = 0
+    fill *= weights
     return fill
 
 

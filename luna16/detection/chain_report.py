@@ -19,13 +19,15 @@ from luna16.score_report import ScoreReport, draw_report, make_report
 class DetectionReport:
     """The scores of the whole chain: ``score`` is of its own marks, ``given`` of the table's candidates.
 
-    ``candidate_sensitivity`` is the share of nodules that some candidate hits. Medians are over the nodules
-    hit: the distance of the mark from the centre, and how far off its diameter is as a share of the true one.
+    ``candidate_sensitivity`` is the share of nodules hit by some place that the network judged,
+    ``mark_sensitivity`` of those hit by some mark left after merging. Medians are over the latter: the
+    distance of the mark from the centre, and how far off its diameter is as a share of the true one.
     """
 
     score: ScoreReport
     given: ScoreReport | None
     candidate_sensitivity: float | None
+    mark_sensitivity: float | None
     candidates_per_scan: float | None
     median_distance_mm: float | None
     median_diameter_error: float | None
@@ -51,6 +53,7 @@ def make_detection_report(
         score=make_report([scan.scores for scan in scans], seed=seed),
         given=given,
         candidate_sensitivity=counts.candidate_sensitivity,
+        mark_sensitivity=counts.mark_sensitivity,
         candidates_per_scan=counts.candidates_per_scan,
         median_distance_mm=_median(np.concatenate([scan.distances_mm for scan in scans])),
         median_diameter_error=_median(abs(np.concatenate([scan.diameter_ratios for scan in scans]) - 1)),
@@ -72,8 +75,9 @@ def draw_detection_report(report: DetectionReport) -> Group:
 def _list_measures(report: DetectionReport) -> Iterator[tuple[str, float | None]]:
     yield "CPM of the chain's own marks", report.score.score.cpm
     yield "CPM on the given candidates", report.given.score.cpm if report.given else None
-    yield "candidate sensitivity", report.candidate_sensitivity
+    yield "candidate sensitivity: nodules hit by places judged", report.candidate_sensitivity
     yield "candidates a scan", report.candidates_per_scan
+    yield "sensitivity of the marks left after merging", report.mark_sensitivity
     yield "median distance from the centre, mm", report.median_distance_mm
     yield "median error of the diameter, as a share", report.median_diameter_error
     yield "calibration error of the bare score", report.raw_calibration_error

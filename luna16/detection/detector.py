@@ -19,7 +19,7 @@ from luna16.geometry import Vector3
 from luna16.scan import Scan
 
 DETECTOR_VERSION = (
-    1  # raise it when the same scan and model give other marks: kept results are then made anew
+    2  # raise it when the same scan and model give other marks: kept results are then made anew
 )
 SPACING_MM = 1.0
 
@@ -67,7 +67,7 @@ def detect_nodules(
     with stages.stage("classifying") as on_step:
         logits = score_places(upright, places, detector.checkpoint, device=device, on_step=on_step)
     marks = merge_marks(make_marks(places, diameters_mm, logits, detector))
-    return Detection(marks, len(blobs), lungs.warnings, stages.seconds)
+    return Detection(marks, tuple(places), lungs.warnings, stages.seconds)
 
 
 def make_marks(

@@ -9,6 +9,7 @@ import numpy as np
 from luna16.checkpoint import write_json
 from luna16.detection.detector import DETECTOR_VERSION, Detector, make_marks
 from luna16.detection.marks import Detection
+from luna16.geometry import Vector3
 from luna16.scan import ScanFile
 
 
@@ -24,10 +25,12 @@ class KeptDetections:
         """Give what was kept of a scan, or None if it has to be looked at, as a damaged file tells too."""
         try:
             content = json.loads(self._path_of(file).read_text(encoding="utf-8"))
-            places = [(x, y, z) for x, y, z in content["centers_xyz_mm"]]
             logits = np.array(content["logits"], np.float64)
-            marks = make_marks(places, content["diameters_mm"], logits, self._detector)
-            return Detection(marks, content["num_candidates"], tuple(content["warnings"]), content["seconds"])
+            marks = make_marks(
+                _as_places(content["centers_xyz_mm"]), content["diameters_mm"], logits, self._detector
+            )
+            candidates_xyz_mm = _as_places(content["candidates_xyz_mm"])
+            return Detection(marks, candidates_xyz_mm, tuple(content["warnings"]), content["seconds"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
@@ -38,7 +41,7 @@ class KeptDetections:
             "centers_xyz_mm": [mark.center_xyz_mm for mark in detection.marks],
             "diameters_mm": [mark.diameter_mm for mark in detection.marks],
             "logits": [mark.logit for mark in detection.marks],
-            "num_candidates": detection.num_candidates,
+            "candidates_xyz_mm": detection.candidates_xyz_mm,
             "warnings": detection.warnings,
             "seconds": detection.seconds,
         }
@@ -49,3 +52,7 @@ class KeptDetections:
         stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in parts]
         key = hashlib.sha256(json.dumps([self._model, stats]).encode()).hexdigest()
         return self._folder / f"{key[:32]}.json"
+
+
+def _as_places(rows: list[list[float]]) -> tuple[Vector3, ...]:
+    return tuple((x_mm, y_mm, z_mm) for x_mm, y_mm, z_mm in rows)

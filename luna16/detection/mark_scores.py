@@ -17,6 +17,8 @@ from luna16.scan_scores import ScanScores, count_scans
 class DetectionScores:
     """One scan: its marks as candidates of the score, and how near they are to the nodules that they hit.
 
+    ``num_nodules_proposed`` are the nodules that some place hits which the network judged.
+
     Of each nodule hit, the likeliest mark is measured: its distance from the centre, and its diameter as a
     share of the annotated one, which has no entry if that is not known.
     """
@@ -34,6 +36,7 @@ def score_detection(
     """Compare the marks of a scan with its annotations, by the rules of the challenge."""
     centers_xyz_mm = np.array([mark.center_xyz_mm for mark in detection.marks]).reshape(-1, 3)
     logits = np.array([mark.logit for mark in detection.marks], np.float64)
+    candidates_xyz_mm = np.array(detection.candidates_xyz_mm).reshape(-1, 3)
     hits = np.array([is_hit(centers_xyz_mm, nodule) for nodule in nodules]).reshape(len(nodules), len(logits))
     best = [
         (nodule, detection.marks[int(hit.argmax())])
@@ -48,7 +51,7 @@ def score_detection(
             marks=count_marks(centers_xyz_mm, logits, nodules, excluded),
         ),
         num_candidates=detection.num_candidates,
-        num_nodules_proposed=len(best),
+        num_nodules_proposed=sum(bool(is_hit(candidates_xyz_mm, nodule).any()) for nodule in nodules),
         distances_mm=np.array(
             [np.linalg.norm(np.subtract(mark.center_xyz_mm, nodule.center_xyz_mm)) for nodule, mark in best]
         ),

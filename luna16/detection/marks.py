@@ -22,15 +22,20 @@ class Mark:
 
 @dataclass(frozen=True)
 class Detection:
-    """The marks of one scan, likeliest first, out of ``num_candidates`` places that were judged.
+    """The marks of one scan, likeliest first, out of the places that the network judged, its candidates.
 
     ``warnings`` are sentences about what is odd in the scan.
     """
 
     marks: tuple[Mark, ...]
-    num_candidates: int
+    candidates_xyz_mm: tuple[Vector3, ...]
     warnings: tuple[str, ...]
     seconds: dict[str, float]
+
+    @property
+    def num_candidates(self) -> int:
+        """The number of places judged, of which marks in one nodule were merged."""
+        return len(self.candidates_xyz_mm)
 
 
 def merge_marks(marks: Sequence[Mark]) -> tuple[Mark, ...]:

@@ -14,7 +14,7 @@ from luna16.detection.mark_scores import DetectionScores, score_detection
 from luna16.detection.marks import Detection
 from luna16.scan import find_scans
 
-NOTHING = Detection(marks=(), num_candidates=0, warnings=(), seconds={})
+NOTHING = Detection(marks=(), candidates_xyz_mm=(), warnings=(), seconds={})
 
 
 @dataclass(frozen=True, eq=False)
