@@ -27,11 +27,14 @@ from rich.table import Table
 from fl_core import messages
 from fl_core.config import ScreeningConfig
 from fl_core.messages import TaskId, TrainReply, Weights
+from fl_core.strategies import FedAvgSettings
+from fl_server.aggregation import Aggregation
 from fl_server.drift import measure_drift, measure_norm
 from fl_server.screening import Expected, NormScreen, check_update
 from fl_server.update import Update, as_arrays, as_numpy
 
 WHOSE = ("ours", "flower")
+HEADINGS = ("model", "sites", "ours", "screening", "share", "drift", "FedAvg", "memory", "FedAvg's")
 NUM_TENSORS = 45
 MODEL_MB = (3.6, 130.0)
 TASK = TaskId("bench", 1)
@@ -52,12 +55,12 @@ def main() -> None:
         measure = measure_ours if whose == "ours" else measure_flower
         print(json.dumps(measure(float(model_mb), int(num_sites), options.repeats)))
         return
-    table = Table("model", "sites", "ours", "screening", "share", "drift", "FedAvg", "memory", "of FedAvg")
+    table = Table(*HEADINGS)
     for model_mb in MODEL_MB:
         for num_sites in map(int, options.sites.split(",")):
             ours, flower = (run_case(whose, model_mb, num_sites, options.repeats) for whose in WHOSE)
-            table.add_row(f"{model_mb:g} MB", str(num_sites), *describe(ours, flower))
-    table.title = "Seconds and peak memory of one aggregation"
+            table.add_row(f"{model_mb:g}", str(num_sites), *describe(ours, flower))
+    table.title = "One aggregation: model and peak memory in MB, the steps in seconds"
     Console().print(table)
 
 
@@ -73,13 +76,13 @@ def run_case(whose: str, model_mb: float, num_sites: int, repeats: int) -> dict[
 def describe(ours: dict[str, float], flower: dict[str, float]) -> list[str]:
     """Give the cells of a line."""
     return [
-        f"{ours['all_s']:.3f} s",
-        f"{ours['screening_s']:.3f} s",
+        f"{ours['all_s']:.3f}",
+        f"{ours['screening_s']:.3f}",
         f"{ours['screening_s'] / ours['all_s']:.0%}",
-        f"{ours['drift_s']:.3f} s",
-        f"{flower['all_s']:.3f} s",
-        f"{ours['peak_mb']:.0f} MB",
-        f"{flower['peak_mb']:.0f} MB",
+        f"{ours['drift_s']:.3f}",
+        f"{flower['all_s']:.3f}",
+        f"{ours['peak_mb']:.0f}",
+        f"{flower['peak_mb']:.0f}",
     ]
 
 
@@ -125,7 +128,9 @@ def aggregate(sent: Weights, num_sites: int) -> dict[str, float]:
             too_long = NormScreen(ScreeningConfig()).find_too_long({s: u.norm for s, u in updates.items()})
         if too_long:
             raise RuntimeError("An honest update was left out.")
-        mean = average([update.message for update in updates.values()])
+        good = [update.message for update in updates.values()]
+        made, _ = Aggregation(FedAvgSettings()).aggregate_train(1, as_arrays(sent), good)
+        mean = as_numpy(made or ArrayRecord())
         with watch.time("drift_s"):
             mean_norm = measure_norm(sent, mean)
             for update in updates.values():
@@ -149,15 +154,9 @@ def measure_flower(model_mb: float, num_sites: int, repeats: int) -> dict[str, f
     seconds = []
     for _ in range(repeats):
         with watch.time("all_s"):
-            average(replies)
+            FedAvg().aggregate_train(1, replies)
         seconds.append(watch.seconds.pop("all_s"))
     return {"all_s": min(seconds), "peak_mb": read_peak_mb() - held_mb}
-
-
-def average(replies: list[Message]) -> Weights:
-    """Let Flower's FedAvg average the updates."""
-    arrays, _ = FedAvg().aggregate_train(1, replies)
-    return as_numpy(arrays or ArrayRecord())
 
 
 def make_model(model_mb: float) -> Weights:

@@ -161,7 +161,7 @@ def train(config: RunConfig, members: Sequence[PatchSet], homes: Sequence[Path])
             answer(task, network, config.task, member, own)
             for task, member, own in zip(tasks, members, personal, strict=True)
         ]
-        model, _ = aggregation.aggregate_train(round_no, updates)  # type: ignore[assignment]
+        model, _ = aggregation.aggregate_train(round_no, model, updates)  # type: ignore[assignment]
     final = {name: array.numpy() for name, array in model.items()}
     return [own.put_over(final) for own in personal]
 

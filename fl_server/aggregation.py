@@ -54,13 +54,11 @@ class Aggregation:
 
     def __init__(self, settings: StrategySettings) -> None:
         self.flower = make_flower_strategy(settings)
-        self._model = ArrayRecord()
 
     def configure_train(
         self, round_no: int, model: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> list[Message]:
         """Let Flower see the model tensor by tensor, and send it as it travels: as one array."""
-        self._model = model
         tasks = list(self.flower.configure_train(round_no, model, config, grid))
         packed = pack_weights(as_numpy(model))
         for task in tasks:
@@ -68,19 +66,20 @@ class Aggregation:
         return tasks
 
     def aggregate_train(
-        self, round_no: int, updates: Sequence[Message]
+        self, round_no: int, model: ArrayRecord, updates: Sequence[Message]
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-        """Make the new model of good updates; RunFailedError if it is not finite.
+        """Make a new model of the one that was sent and good updates; RunFailedError if it is not finite.
 
         The updates stay as they are. Tensors are of the type that they had: Adam turns float32 into float64,
         which no site would send back.
         """
-        arrays, metrics = self.flower.aggregate_train(round_no, [self._show(update) for update in updates])
+        shown = [self._show(update, model) for update in updates]
+        arrays, metrics = self.flower.aggregate_train(round_no, shown)
         if arrays and isinstance(self.flower, MultiKrum):
-            arrays = _add(self._model, arrays)
-        return arrays and _keep_types(arrays, self._model, round_no), metrics
+            arrays = _add(model, arrays)
+        return arrays and _keep_types(arrays, model, round_no), metrics
 
-    def _show(self, update: Message) -> Message:
+    def _show(self, update: Message, model: ArrayRecord) -> Message:
         """Return a message of the same arrays for Flower alone: its median empties the one that it is given.
 
         They are in the order of the model, as FedAvgM and Krum go by places. Krum is shown the changes in
@@ -88,9 +87,9 @@ class Aggregation:
         small changes are lost in rounding.
         """
         arrays = update.content.array_records[ARRAYS]
-        arrays = ArrayRecord({name: arrays[name] for name in self._model})
+        arrays = ArrayRecord({name: arrays[name] for name in model})
         if isinstance(self.flower, MultiKrum):
-            arrays = _add(self._model, arrays, sign=-1)
+            arrays = _add(model, arrays, sign=-1)
         shown = copy.copy(update)
         shown.content = RecordDict({ARRAYS: arrays, METRICS: update.content.metric_records[METRICS]})
         return shown

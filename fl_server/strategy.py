@@ -103,7 +103,7 @@ class NoduleFedAvg(FedAvg):
             self._lose_round(server_round, repeats_left)
         # In the order of names, so that the sum does not depend on who was first.
         good = [self._updates[site].message for site in sorted(self._updates)]
-        arrays, metrics = self.aggregation.aggregate_train(server_round, good)
+        arrays, metrics = self.aggregation.aggregate_train(server_round, self._arrays, good)
         self._arrays = arrays or self._arrays
         self._recorder.keep_drifts(self._measure_drifts())
         return arrays, metrics

@@ -77,7 +77,7 @@ def hold_round(aggregation: Aggregation, model: Model, updates: Sequence[Model],
         for task, update, num_examples in zip(tasks, updates, EXAMPLES, strict=False)
     ]
     before = [pickle.dumps(reply.content) for reply in replies]
-    made = unpack(aggregation.aggregate_train(round_no, replies)[0])
+    made = unpack(aggregation.aggregate_train(round_no, pack(model), replies)[0])
     assert [pickle.dumps(reply.content) for reply in replies] == before
     return made
 
