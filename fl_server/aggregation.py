@@ -21,7 +21,7 @@ from flwr.serverapp.strategy import (
 )
 
 from fl_core.errors import RunFailedError
-from fl_core.messages import ARRAYS, METRICS, pack_weights
+from fl_core.messages import ARRAYS, METRICS, Weights, pack_weights
 from fl_core.strategies import StrategySettings
 from fl_server.update import as_arrays, as_numpy
 
@@ -36,6 +36,9 @@ FLOWER: dict[str, type[FedAvg]] = {
     "krum": Krum,
     "multikrum": MultiKrum,
 }
+
+MOMENTS = ("momentum_vector", "m_t", "v_t")
+"""Attributes of FedAvgM, a list in the order of the model, and of FedAdam and FedYogi, by tensor."""
 
 
 def make_flower_strategy(settings: StrategySettings) -> FedAvg:
@@ -54,6 +57,30 @@ class Aggregation:
 
     def __init__(self, settings: StrategySettings) -> None:
         self.flower = make_flower_strategy(settings)
+
+    @property
+    def moments(self) -> dict[str, npt.NDArray[Any]]:
+        """What lasts from round to round, each array by a name that says which it is."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        for kind in MOMENTS:
+            held = getattr(self.flower, kind, None) or {}
+            entries = held.items() if isinstance(held, dict) else enumerate(held)
+            found |= {f"{kind}/{name}": array for name, array in entries}
+        return found
+
+    @moments.setter
+    def moments(self, kept: Weights) -> None:
+        for kind in MOMENTS:
+            entries = {
+                name.removeprefix(f"{kind}/"): array
+                for name, array in kept.items()
+                if name.startswith(f"{kind}/")
+            }
+            if entries:
+                is_list = kind == "momentum_vector"
+                setattr(
+                    self.flower, kind, [entries[str(i)] for i in range(len(entries))] if is_list else entries
+                )
 
     def configure_train(
         self, round_no: int, model: ArrayRecord, config: ConfigRecord, grid: Grid

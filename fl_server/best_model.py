@@ -1,6 +1,8 @@
 """Which round had the best model so far, and whether the run still gets better."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from fl_core.config import FederationConfig
 from luna16.counts import Score
@@ -23,6 +25,24 @@ class BestModel:
         self._best_round_no = 0
         self._reached = -math.inf
         self._num_waited = 0
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """All that was learnt of the rounds so far, as JSON can hold it."""
+        return {
+            "best": self._best,
+            "best_round_no": self._best_round_no,
+            "reached": self._reached,
+            "num_waited": self._num_waited,
+        }
+
+    @memory.setter
+    def memory(self, kept: Mapping[str, Any]) -> None:
+        best = kept["best"]
+        self._best = (float(best[0]), float(best[1])) if best else None
+        self._best_round_no = int(kept["best_round_no"])
+        self._reached = float(kept["reached"])
+        self._num_waited = int(kept["num_waited"])
 
     def take(self, round_no: int, score: Score) -> bool:
         """Compare one more round, and say whether its model is the best so far."""

@@ -1,6 +1,7 @@
 """``fl-server``: the coordinator conducts a run, keeps users and rows, and looks after itself."""
 
 import os
+import re
 import signal
 from contextlib import closing
 from pathlib import Path
@@ -20,9 +21,11 @@ from fl_server.comparisons_cli import comparisons
 from fl_server.export_cli import export_model
 from fl_server.home_lock import hold_home
 from fl_server.init_cli import init
-from fl_server.runs_cli import runs
+from fl_server.resumption import Plan, find_cut_off, give_up, take_up, take_up_cut_off
+from fl_server.runs_cli import find_run, runs
 from fl_server.sites_cli import sites
 from fl_server.users_cli import users
+from fl_store.base import Store
 from fl_store.connect import open_coordinator_store
 
 RESULTS = {
@@ -50,7 +53,7 @@ def server(
         Path | None, typer.Option(help="The run's TOML file, such as configs/demo.toml.")
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="Number of rounds. (default: as in the file)")
+        str | None, typer.Option(help="Number of rounds, or with --resume also more, as +5.")
     ] = None,
     min_sites: Annotated[
         int | None, typer.Option(min=1, help="Sites to wait for. (default: as in the file)")
@@ -64,22 +67,31 @@ def server(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="No TLS and no keys: for trials on this machine alone.")
     ] = False,
+    resume: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Go on with this run, or with the 'last'.")
+    ] = None,
+    new: Annotated[bool, typer.Option("--new", help="Begin a new run, although one was cut off.")] = False,
     verbose: VerboseOption = False,
     version: VersionOption = False,
 ) -> None:
-    """Conduct one run: wait for the sites, train, and write every number down."""
+    """Conduct one run: wait for the sites, train, and write every number down.
+
+    A run that was cut off, by a power failure for one, goes on if it is started with its configuration.
+    """
     if context.invoked_subcommand:
         return
-    if config is None:
-        raise ConfigError("No configuration. Give --config FILE, such as configs/demo.toml.")
     options = {
-        "federation.rounds": rounds,
+        "federation.rounds": None if resume else read_rounds(rounds, 0),
         "federation.min_sites": min_sites,
         "server.fleet_port": port,
         "server.host": host,
         "server.insecure": insecure or None,
     }
-    run_config = override(load_settings(config, RunConfig), options)
+    if resume and (config or any(options.values())):
+        raise ConfigError(f"Run {resume} goes on with its own configuration. Of options give --rounds only.")
+    if config is None and not resume:
+        raise ConfigError("No configuration. Give --config FILE, such as configs/demo.toml.")
+    run_config = override(load_settings(config, RunConfig), options) if config else None
     home = home_folder()
     os.environ.update(flower_environment(home / "flower"))  # some of it is read when flwr is imported
     from fl_server.launch import launch_run
@@ -87,7 +99,12 @@ def server(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     with hold_home(home), closing(open_coordinator_store(home)) as store:
-        run = launch_run(run_config, home, store, console)
+        if run_config:
+            plan = plan_run(store, home, run_config, is_new=new)
+        else:
+            found = find_run(store, str(resume))
+            plan = take_up(found, home, read_rounds(rounds, found.num_rounds))
+        run = launch_run(plan, home, store, console)
     if run.reason:
         told = f"Run {run.run_id} has ended before its last round: {run.reason}"
         console.print(told, markup=False, highlight=False, soft_wrap=True)
@@ -95,6 +112,27 @@ def server(
     for name, title in RESULTS.items():
         if (folder / name).exists():  # a run that was stopped may have none yet
             console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
+
+
+def plan_run(store: Store, home: Path, config: RunConfig, *, is_new: bool) -> Plan:
+    """Plan a new run, or one that was cut off and is to go on; UsageError if that is another one."""
+    run = find_cut_off(store, home)
+    if run and not is_new:
+        return take_up_cut_off(run, config, home)
+    if run:
+        give_up(store, run)
+    return Plan(config)
+
+
+def read_rounds(text: str | None, before: int) -> int | None:
+    """Return a number of rounds; ``+5`` is 5 more than ``before``, if there are any before."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\+?[1-9][0-9]{0,5}" if before else r"[1-9][0-9]{0,5}", text):
+        raise ConfigError(
+            f"--rounds is {text!r}, expected a number from 1, or with --resume also +5 and such."
+        )
+    return before + int(text) if text.startswith("+") else int(text)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 Stock Flower 1.39 has one certificate for that port and for its own on loopback, so that an organisation's
 certificate would have to name ``127.0.0.1``; it tells a site whose key is refused not why; and it can
 neither unregister a node that never came nor register a key again. Those four things are changed here, and a
-site may look in before the day.
+site may look in before the day. Without certificates it is Flower's own, which ends with its launcher.
 """
 
 import importlib
@@ -20,6 +20,7 @@ import grpc
 from flwr.common.constant import PUBLIC_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from flwr.server.superlink.fleet.grpc_rere.node_auth_server_interceptor import NodeAuthServerInterceptor
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
+from flwr.supercore.app_utils import start_parent_process_monitor
 from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.primitives.asymmetric import verify_signature
 
@@ -127,6 +128,8 @@ FLOWERS_DELETE_NODE = InMemoryLinkState.delete_node
 
 
 if __name__ == "__main__":
-    setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010 - a method in place of Flower's
-    STOCK.SuperLinkLifespan = GuardedLifespan
+    start_parent_process_monitor(os.getppid())  # without its launcher, nobody would end it
+    if CERTIFICATES_VARIABLE in os.environ:
+        setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010 - a method in place of Flower's
+        STOCK.SuperLinkLifespan = GuardedLifespan
     STOCK.flower_superlink()

@@ -4,6 +4,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,41 +21,38 @@ from fl_server.doorkeeper import Doorkeeper
 from fl_server.end_tables import draw_end
 from fl_server.enrolment import Enrolments
 from fl_server.progress_table import RunView, describe_round, draw_run
+from fl_server.resumption import Plan, close_parts, reopen
 from fl_server.run_report import write_report
 from fl_server.start_checks import check_layers, check_quorum
-from fl_server.superlink import SuperLink
+from fl_server.superlink import SuperLink, SuperLinkEndedError
 from fl_store.base import Store
-from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState, utc_now
+from fl_store.rows import EventRow, RoundRow, RunRow, RunState, utc_now
 
 logger = logging.getLogger(__name__)
 
 REFRESH_S = 0.5
 OnLook = Callable[[], None]
+MAX_RESTARTS = 3
+"""In a row, without a round that was finished between them."""
+RESTARTED = "A process of the coordinator ended unasked. It is started again; superlink.log may say why."
 ENDED_UNASKED = "The ServerApp ended unasked; server.log and superlink.log say why."
 
 
-def launch_run(config: RunConfig, home: Path, store: Store, console: Console) -> RunRow:
+def launch_run(plan: Plan, home: Path, store: Store, console: Console) -> RunRow:
     """Conduct one run to its end, or until somebody asks for it to be stopped, and return its last row.
 
-    Everything that was started is ended, also on an error and on Ctrl-C. Raises AddressInUseError if a
-    port is taken, KeyFileError if there are no certificates, ConfigError if the configuration asks for what
-    is not there, and RunFailedError if the run failed.
+    What ends unasked is started again. Everything that was started is ended, also on an error and on Ctrl-C.
+    Raises AddressInUseError if a port is taken, KeyFileError if there are no certificates, ConfigError if the
+    configuration asks for what is not there, and RunFailedError if the run failed.
     """
-    check_layers(config)
-    credentials = None if config.server.insecure else _open_credentials(home)
+    check_layers(plan.config)
+    credentials = None if plan.config.server.insecure else _open_credentials(home)
     if credentials:
-        check_quorum(config, [enrolment.site for enrolment in Enrolments(home)])
-    run = _make_run(config)
+        check_quorum(plan.config, [enrolment.site for enrolment in Enrolments(home)])
+    run = plan.run or _make_run(plan.config)
     folder = home / "runs" / run.run_id
-    variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": run.run_id}
     try:
-        with SuperLink.start(config.server, folder, variables, credentials) as link:
-            _keep_config(config, folder)
-            store.put([run])
-            look = _open_door(link, home, store, run.run_id) if credentials else _look_at_nothing
-            console.print(_welcome(config, run, credentials), highlight=False, soft_wrap=True)
-            link.submit(build_bundle())
-            _watch(link, store, run.run_id, console, look=look)
+        _conduct(plan.config, run, home, store, console, credentials)
     except KeyboardInterrupt:
         _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
         raise
@@ -73,6 +71,46 @@ def launch_run(config: RunConfig, home: Path, store: Store, console: Console) ->
     if run.state not in {RunState.FINISHED, RunState.STOPPED}:
         raise RunFailedError(f"Run {run.run_id} did not finish: {run.reason or ENDED_UNASKED}")
     return run
+
+
+def _conduct(
+    config: RunConfig,
+    run: RunRow,
+    home: Path,
+    store: Store,
+    console: Console,
+    credentials: Credentials | None,
+) -> None:
+    """Start what conducts the run, and start it again when it ends unasked, as long as rounds get done."""
+    folder = home / "runs" / run.run_id
+    variables = {"FEDLUNA_HOME": str(home), "FEDLUNA_RUN_ID": run.run_id}
+    restarts_left, num_rounds, is_open = MAX_RESTARTS, _count_rounds(store, run.run_id), False
+    while True:
+        with (
+            suppress(SuperLinkEndedError),
+            SuperLink.start(config.server, folder, variables, credentials) as link,
+        ):
+            if not is_open:
+                is_open = True
+                _keep_config(config, folder)
+                reopen(store, run, config)
+                console.print(_welcome(config, run, credentials), highlight=False, soft_wrap=True)
+            look = _open_door(link, home, store, run.run_id) if credentials else _look_at_nothing
+            link.submit(build_bundle())
+            _watch(link, store, run.run_id, console, look=look)
+        if all(row.state.is_over for row in store.get(RunRow, run_id=run.run_id)):
+            return
+        if (now := _count_rounds(store, run.run_id)) > num_rounds:
+            restarts_left, num_rounds = MAX_RESTARTS, now
+        if restarts_left == 0:
+            return
+        restarts_left -= 1
+        store.put([EventRow("restarted", RESTARTED, run_id=run.run_id), *close_parts(store, run.run_id)])
+        logger.warning("%s", RESTARTED)
+
+
+def _count_rounds(store: Store, run_id: str) -> int:
+    return sum(row.ended_at is not None for row in store.get(RoundRow, run_id=run_id))
 
 
 def _make_run(config: RunConfig) -> RunRow:
@@ -165,8 +203,7 @@ def _close_rows(store: Store, run_id: str, state: RunState, reason: str) -> None
     for run in store.get(RunRow, run_id=run_id):
         if not run.state.is_over:
             store.put([replace(run, state=state, reason=reason, ended_at=utc_now())])
-    cut_off = [row for row in store.get(SiteRoundRow, run_id=run_id) if not row.state.is_over]
-    store.put([replace(row, state=SiteRoundState.STOPPED) for row in cut_off])
+    store.put(close_parts(store, run_id))
 
 
 def _try_report(run_id: str, home: Path, path: Path) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
 from fl_core.config import TaskSettings
+from fl_server.resume_point import ResumePoint, find_resume_point, keep_resume_point
 from fl_store.rows import CheckpointRow, utc_now
 from luna16.checkpoint import read_about, save_weights, write_json
 from luna16.counts import Score
@@ -53,6 +54,14 @@ class RunFolder:
             if round_no not in models:
                 models[round_no] = load_file(path)
         return models
+
+    def keep_resume_point(self, point: ResumePoint) -> None:
+        """Write what the run goes on from, if its coordinator is killed."""
+        keep_resume_point(self.path, point)
+
+    def find_resume_point(self) -> ResumePoint | None:
+        """Return what the run goes on from, None if it begins."""
+        return find_resume_point(self.path)
 
     def keep_history(self, history: dict[str, Any]) -> None:
         """Write the history so far."""

@@ -70,6 +70,15 @@ class NormScreen:
         self._ratio = config.max_norm_ratio
         self._recent: deque[list[float]] = deque(maxlen=config.recent_rounds)
 
+    @property
+    def memory(self) -> list[list[float]]:
+        """The norms of the last rounds."""
+        return list(self._recent)
+
+    @memory.setter
+    def memory(self, kept: Iterable[list[float]]) -> None:
+        self._recent.extend(kept)
+
     def find_too_long(self, norms: Mapping[str, float]) -> dict[str, str]:
         """Return why the update of a site is left out, by site; the norms of the others are remembered."""
         usual = lower_median([*norms.values(), *(norm for each in self._recent for norm in each)])
@@ -96,6 +105,15 @@ class Strikes:
     def __init__(self, allowed: int) -> None:
         self._allowed = allowed
         self._counts: dict[str, int] = {}
+
+    @property
+    def memory(self) -> dict[str, int]:
+        """How many there are against each site."""
+        return self._counts
+
+    @memory.setter
+    def memory(self, kept: Mapping[str, int]) -> None:
+        self._counts = dict(kept)
 
     def add(self, site: str) -> bool:
         """Count one more against a site, and say whether it has to sit out from now on."""

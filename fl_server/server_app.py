@@ -24,7 +24,9 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl, RunStoppedError
 from fl_server.run_folder import RunFolder
+from fl_server.server_lock import hold_server_lock
 from fl_server.strategy import NoduleFedAvg
+from fl_server.superlink import START_VARIABLE
 from fl_store.connect import open_local_store
 from fl_store.rows import RunRow, RunState
 from luna16.model import build_model
@@ -45,7 +47,8 @@ def main(grid: Grid, _context: Context) -> None:
     start_logging(is_verbose=True, file=folder / LOG_NAME)  # Flower shows our output to nobody
     wait_shortly_for_weights()
     try:
-        conduct_recorded(grid, run_id, folder)
+        with hold_server_lock(folder, os.environ[START_VARIABLE]):
+            conduct_recorded(grid, run_id, folder)
     except Exception:
         logger.exception("The run ends here.")
         raise
@@ -87,7 +90,8 @@ def conduct(
     roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)
     recorder.keep_run_state(RunState.RUNNING)
     strategy = NoduleFedAvg(config, grid, roll_call, recorder, folder)
-    reason = train_rounds(strategy, grid, config, recorder.run_id)
+    initial = ArrayRecord(build_model(config.model).state_dict())
+    reason = train_rounds(strategy, initial, grid, config, recorder.run_id)
     has_test = config.data.test_fraction > 0
     evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=has_test)
     if has_test:
@@ -97,17 +101,20 @@ def conduct(
     return reason
 
 
-def train_rounds(strategy: NoduleFedAvg, grid: PromptGrid, config: RunConfig, run_id: str) -> str | None:
-    """Run all rounds, or those until the model gets no better; returns why they are fewer, if they are."""
+def train_rounds(
+    strategy: NoduleFedAvg, initial: ArrayRecord, grid: PromptGrid, config: RunConfig, run_id: str
+) -> str | None:
+    """Hold all rounds, or those until the model gets no better; returns why they are fewer, if they are."""
+    train_task, evaluate_task = (pack_settings(config.task, run_id) for _ in range(2))
+    timeout_s = config.federation.round_timeout_s
     try:
-        strategy.start(
-            grid=grid,
-            initial_arrays=ArrayRecord(build_model(config.model).state_dict()),
-            num_rounds=config.federation.rounds,
-            timeout=config.federation.round_timeout_s,
-            train_config=pack_settings(config.task, run_id),
-            evaluate_config=pack_settings(config.task, run_id),
-        )
+        arrays, first_round = strategy.take_up(initial)
+        for round_no in range(first_round, config.federation.rounds + 1):
+            tasks = strategy.configure_train(round_no, arrays, train_task, grid)
+            made, _ = strategy.aggregate_train(round_no, grid.send_and_receive(tasks, timeout=timeout_s))
+            arrays = made or arrays
+            tasks = strategy.configure_evaluate(round_no, arrays, evaluate_task, grid)
+            strategy.aggregate_evaluate(round_no, grid.send_and_receive(tasks, timeout=timeout_s))
     except NoLongerBetterError as end:
         return str(end)
     return None

@@ -18,11 +18,12 @@ from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.grid import PromptGrid
 from fl_server.leave_one_out import LeaveOneOut
 from fl_server.recorder import Recorder
+from fl_server.resume_point import ResumePoint
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.score_sheet import ScoreSheet
 from fl_server.screening import Expected, NormScreen, Strikes, check_update
-from fl_server.update import Update, as_numpy, average_losses
+from fl_server.update import Update, as_arrays, as_numpy, average_losses
 from luna16.detection.calibration import Calibration, fit_calibration
 
 
@@ -63,6 +64,28 @@ class NoduleFedAvg(FedAvg):
         self._sent: Weights = {}
         self._task = ConfigRecord()
         self._task_id = TaskId(recorder.run_id, round_no=0)
+
+    def take_up(self, initial: ArrayRecord) -> tuple[ArrayRecord, int]:
+        """Return the model to go on with and the round that is next: the first, unless the run was cut off.
+
+        NoLongerBetterError if the last round that was kept was to be the last.
+        """
+        point = self._folder.find_resume_point()
+        if point is None:
+            return initial, 1
+        self._recorder.keep_event("run", f"The run goes on after round {point.round_no}.")
+        self.aggregation.moments = point.moments
+        self._best.memory = point.memory["best"]
+        self._norms.memory = point.memory["norms"]
+        self._strikes.memory = point.memory["strikes"]
+        self._best.check(point.round_no)
+        return as_arrays(point.weights), point.round_no + 1
+
+    def _keep(self, round_no: int) -> None:
+        """Keep what ``take_up`` needs."""
+        memory = {"best": self._best.memory, "norms": self._norms.memory, "strikes": self._strikes.memory}
+        moments = self.aggregation.moments
+        self._folder.keep_resume_point(ResumePoint(round_no, as_numpy(self._arrays), moments, memory))
 
     @property
     def updates(self) -> dict[str, Update]:
@@ -145,6 +168,7 @@ class NoduleFedAvg(FedAvg):
         self._recorder.end_round(average_losses(self._updates), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)
+        self._keep(server_round)
         self._best.check(server_round)
         return MetricRecord(
             {name: value for name, value in vars(sheet.score).items() if isinstance(value, float)}

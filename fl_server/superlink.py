@@ -5,6 +5,7 @@ Runtime APIs answer on 127.0.0.1 only.
 """
 
 import contextlib
+import secrets
 import subprocess
 import sys
 import time
@@ -31,12 +32,19 @@ from fl_core.errors import RunFailedError
 from fl_core.processes import check_port_is_free, end_child, flower_environment, start_child
 from fl_core.trial import try_link
 from fl_server.credentials import Credentials
+from fl_server.server_lock import ServerWatch
 
 START_TIMEOUT_S = 60.0
 POLL_S = 0.1
 FINISHED = "finished"
 CERTIFICATES_VARIABLE = "FEDLUNA_TLS"
 """Names the folder of the certificates to the process that shows them."""
+START_VARIABLE = "FEDLUNA_START"
+"""Tells the ServerApp as what it was started."""
+
+
+class SuperLinkEndedError(RunFailedError):
+    """The SuperLink was killed, or ended by itself."""
 
 
 @dataclass
@@ -46,6 +54,7 @@ class SuperLink:
     process: subprocess.Popen[bytes]
     control: ControlHttpClient
     log_file: Path
+    server: ServerWatch
     num_log_bytes_read: int = 0
     flower_run_id: int | None = None
 
@@ -65,13 +74,12 @@ class SuperLink:
         check_port_is_free(config.host, config.fleet_port, setting="fleet_port in [server]")
         check_port_is_free("127.0.0.1", config.control_port, setting="control_port in [server]")
         log_file = folder / "superlink.log"
-        env = flower_environment(folder / "flower") | variables
+        start_id = secrets.token_hex(8)
+        env = flower_environment(folder / "flower") | variables | {START_VARIABLE: start_id}
         if credentials:
             env[CERTIFICATES_VARIABLE] = str(credentials.folder)
             env["GRPC_VERBOSITY"] = "info"  # tells each TLS handshake that fails; Flower asks for errors only
-        process = start_child(
-            _command(config, is_guarded=credentials is not None), log_file=log_file, env=env
-        )
+        process = start_child(_command(config), log_file=log_file, env=env)
         address = f"127.0.0.1:{config.control_port}"
         try:
             _wait_until_healthy(process, address, log_file)
@@ -79,7 +87,7 @@ class SuperLink:
         except BaseException:
             end_child(process)
             raise
-        return cls(process, _connect(address), log_file)
+        return cls(process, _connect(address), log_file, ServerWatch(folder, start_id))
 
     def __enter__(self) -> Self:
         return self
@@ -121,9 +129,11 @@ class SuperLink:
         return new.decode(errors="replace").splitlines()
 
     def is_run_finished(self) -> bool:
-        """Say whether the ServerApp has ended, well or not; RunFailedError if the SuperLink itself has."""
+        """Say whether the ServerApp has ended, well or not; SuperLinkEndedError if the SuperLink has."""
         if self.process.poll() is not None:
-            raise RunFailedError(f"The SuperLink ended unasked (exit code {self.process.returncode}).")
+            raise SuperLinkEndedError(f"The SuperLink ended unasked (exit code {self.process.returncode}).")
+        if self.server.has_ended():
+            return True
         try:
             runs = self.control.ListRuns(ListRunsRequest(run_id=self.flower_run_id)).run_dict
         except httpx.TransportError:
@@ -131,11 +141,10 @@ class SuperLink:
         return bool(runs[self.flower_run_id].status.status == FINISHED)
 
 
-def _command(config: ServerConfig, *, is_guarded: bool) -> list[str]:
+def _command(config: ServerConfig) -> list[str]:
     fleet_address = f"{config.host}:{config.fleet_port}"
-    program = [sys.executable, "-m", "fl_server.guarded_superlink"] if is_guarded else ["flower-superlink"]
     return [
-        *program,
+        *(sys.executable, "-m", "fl_server.guarded_superlink"),
         "--insecure",  # on loopback; the guarded one has TLS where sites come in
         "--host",
         "127.0.0.1",

@@ -34,7 +34,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
     partial = path.with_suffix(".partial")
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
     sha256 = sha256_of(partial)
-    _give_name(partial, path)
+    give_name(partial, path)
     return sha256
 
 
@@ -43,7 +43,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     try:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        _give_name(partial, path)
+        give_name(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -114,7 +114,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _give_name(partial: Path, path: Path) -> None:
+def give_name(partial: Path, path: Path) -> None:
     """Give a complete file its name, once its bytes are on disk."""
     with partial.open("rb") as file:
         os.fsync(file.fileno())

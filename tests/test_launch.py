@@ -10,6 +10,7 @@ from fl_core.config import RunConfig, ServerConfig, load_settings, parse_setting
 from fl_core.errors import RunFailedError
 from fl_core.processes import find_free_port
 from fl_server import launch
+from fl_server.resumption import Plan
 from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState
 from fl_store.sqlite import SqliteStore
 
@@ -150,7 +151,7 @@ def test_folder_that_cannot_be_written_ends_the_run_with_one_line(tmp_path: Path
     with pytest.raises(
         RunFailedError, match=r"Cannot go on with the run's folder .*: (Not a directory|File exists)"
     ):
-        launch.launch_run(config, tmp_path, store, Console(file=io.StringIO()))
+        launch.launch_run(Plan(config), tmp_path, store, Console(file=io.StringIO()))
 
 
 def test_report_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -17,6 +17,7 @@ from fl_core.messages import TaskId, TrainReply
 from fl_core.strategies import (
     AnyStrategy,
     FedAdamSettings,
+    FedAvgMSettings,
     FedAvgSettings,
     FedMedianSettings,
 )
@@ -27,6 +28,7 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl
 from fl_server.run_folder import RunFolder
+from fl_server.server_app import train_rounds
 from fl_server.strategy import NoduleFedAvg
 from fl_store.rows import (
     FEDERATION,
@@ -113,15 +115,7 @@ class Federation:
         self.grid.on_tick = tick
         folder = RunFolder(self.folder, "r1", TaskSettings())
         self.strategy = NoduleFedAvg(config, self.grid, roll_call, recorder, folder)
-        task = messages.pack_settings(TaskSettings(), "r1")
-        self.strategy.start(
-            self.grid,
-            ArrayRecord(START),
-            num_rounds=rounds,
-            timeout=2.0,
-            train_config=task,
-            evaluate_config=ConfigRecord(dict(task)),
-        )
+        train_rounds(self.strategy, ArrayRecord(START), self.grid, config, "r1")
 
     @property
     def model(self) -> dict[str, np.ndarray]:
@@ -246,7 +240,7 @@ def test_sites_evaluate_the_average(federation: Federation) -> None:
     federation.run([NORTH, SOUTH])
     (task, _) = [m for m in federation.flower.sent if m.metadata.message_type == "evaluate"]
     assert_is_mean_of_two(messages.unpack_weights(task.content))
-    assert messages.unpack_settings(task.content) == TaskSettings()
+    assert messages.unpack_settings(task.content) == RunConfig(federation=FederationConfig(rounds=1)).task
 
 
 GOOD = update(1, 2, 0.3)
@@ -402,6 +396,8 @@ def test_moments_of_an_optimizer_are_those_of_the_rounds_that_were_not_lost(fede
 
     models = []
     for second in (SOUTH, Failing(**vars(SOUTH))):
+        federation.folder = federation.folder / "another"
+        federation.folder.mkdir()
         federation.named, federation.repeats = FedAdamSettings(), 1
         federation.flower.sent = []
         federation.run([NORTH, second], rounds=3)
@@ -567,3 +563,21 @@ def test_bytes_are_those_of_the_model_both_ways(federation: Federation) -> None:
     model = len(messages.pack_weights(NORTH.weights)[messages.WEIGHTS].data)
     assert row.bytes_down == 2 * model
     assert row.bytes_up > model + 4 * 2000 * 8
+
+
+@pytest.mark.parametrize(
+    "named", [FedAvgSettings(), FedAvgMSettings(), FedAdamSettings()], ids=lambda named: str(named.name)
+)
+def test_run_that_was_cut_off_goes_on_to_the_model_of_one_that_was_not(
+    named: AnyStrategy, federation: Federation, tmp_path: Path
+) -> None:
+    federation.named = named
+    federation.run([NORTH, SOUTH], rounds=4)
+    whole = federation.model
+    federation.folder = tmp_path / "cut-off"
+    federation.folder.mkdir()
+    for rounds in (2, 4):
+        federation.run([NORTH, SOUTH], rounds=rounds)
+    for name, tensor in whole.items():
+        np.testing.assert_array_equal(federation.model[name], tensor)
+    assert [row.round_no for row in federation.store.get(RoundRow)] == [1, 2, 3, 4]

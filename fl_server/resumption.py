@@ -1,0 +1,116 @@
+"""Which run a coordinator conducts: a new one, or one that was cut off or has ended and is to go on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from fl_core.config import RunConfig, load_settings
+from fl_core.errors import ConfigError, UsageError
+from fl_server.people import name_terminal_user
+from fl_server.resume_point import find_resume_point
+from fl_store.base import Store
+from fl_store.rows import RunRequest, RunRequestRow, RunRow, RunState, SiteRoundRow, SiteRoundState, utc_now
+
+CUT_OFF = "The coordinator was cut off, and another run was begun."
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be conducted: a new run, or ``run``, which goes on."""
+
+    config: RunConfig
+    run: RunRow | None = None
+
+
+def find_cut_off(store: Store, home: Path) -> RunRow | None:
+    """Return the newest run that never came to an end; nobody conducts it if this home is ours."""
+    open_runs = [run for run in store.get(RunRow) if not run.state.is_over and _folder_of(run, home).is_dir()]
+    return open_runs[-1] if open_runs else None
+
+
+def take_up_cut_off(run: RunRow, config: RunConfig, home: Path) -> Plan:
+    """Go on with a run that was cut off; UsageError with the difference if it has another configuration."""
+    known = _read_config(run, home)
+    if difference := describe_difference(known, config):
+        raise UsageError(
+            f"Run {run.run_id} was cut off, and has another configuration: {difference}. Start with its own "
+            f"to go on with it (fl-server --resume {run.run_id}), or begin another run with --new."
+        )
+    find_resume_point(_folder_of(run, home))  # a UsageError belongs here, before anything is started
+    return Plan(known, run)
+
+
+def take_up(run: RunRow, home: Path, rounds: int | None) -> Plan:
+    """Go on with a run that somebody names, up to ``rounds`` if they are given.
+
+    Raises UsageError if there is nothing left to do, or its state is of a newer FedLuna.
+    """
+    config = _read_config(run, home)
+    point = find_resume_point(_folder_of(run, home))
+    if rounds:
+        federation = config.federation.model_copy(update={"rounds": rounds})
+        config = config.model_copy(update={"federation": federation})
+    if point and run.state is RunState.FINISHED and point.round_no >= config.federation.rounds:
+        raise UsageError(
+            f"Run {run.run_id} has finished its {point.round_no} rounds. Give it more: --rounds +5."
+        )
+    return Plan(config, run)
+
+
+def reopen(store: Store, run: RunRow, config: RunConfig) -> RunRow:
+    """Write that a run waits for its sites again, and that whoever was at work in it has ended."""
+    waiting = replace(
+        run,
+        state=RunState.WAITING,
+        num_rounds=config.federation.rounds,
+        config=config.model_dump(mode="json"),
+        ended_at=None,
+        reason=None,
+    )
+    if run.state.is_over:  # or the run would obey once more what has ended it
+        who = name_terminal_user()
+        store.put([RunRequestRow(run.run_id, RunRequest.RESUME, requested_by=who, requested_at=utc_now())])
+    store.put([waiting, *close_parts(store, run.run_id)])
+    return waiting
+
+
+def close_parts(store: Store, run_id: str) -> list[SiteRoundRow]:
+    """Return the rows of sites that were at work in a run, as those of sites that have stopped."""
+    cut_off = [row for row in store.get(SiteRoundRow, run_id=run_id) if not row.state.is_over]
+    return [replace(row, state=SiteRoundState.STOPPED) for row in cut_off]
+
+
+def give_up(store: Store, run: RunRow) -> None:
+    """Write that a run which was cut off will not go on."""
+    ended = replace(run, state=RunState.FAILED, reason=CUT_OFF, ended_at=utc_now())
+    store.put([ended, *close_parts(store, run.run_id)])
+
+
+def describe_difference(known: RunConfig, asked: RunConfig) -> str:
+    """Say where two configurations differ first; nothing if they do not."""
+    there, here = (dict(_flatten(config.model_dump(mode="json"))) for config in (known, asked))
+    for key in sorted(there.keys() | here.keys()):
+        if there.get(key) != here.get(key):
+            return f"{key} is {there.get(key, '(not set)')} there and {here.get(key, '(not set)')} here"
+    return ""
+
+
+def _flatten(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flatten(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _read_config(run: RunRow, home: Path) -> RunConfig:
+    path = _folder_of(run, home) / "config.toml"
+    try:
+        return load_settings(path, RunConfig)
+    except ConfigError as error:
+        raise UsageError(f"Run {run.run_id} cannot go on: {error} Begin another run, with --new.") from error
+
+
+def _folder_of(run: RunRow, home: Path) -> Path:
+    return home / "runs" / run.run_id
