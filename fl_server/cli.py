@@ -27,6 +27,7 @@ from fl_server.sites_cli import sites
 from fl_server.users_cli import users
 from fl_store.base import Store
 from fl_store.connect import open_coordinator_store
+from fl_store.rows import RunRow
 
 RESULTS = {
     "best.safetensors": "Best model",
@@ -87,11 +88,7 @@ def server(
         "server.host": host,
         "server.insecure": insecure or None,
     }
-    if resume and (config or any(options.values())):
-        raise ConfigError(f"Run {resume} goes on with its own configuration. Of options give --rounds only.")
-    if config is None and not resume:
-        raise ConfigError("No configuration. Give --config FILE, such as configs/demo.toml.")
-    run_config = override(load_settings(config, RunConfig), options) if config else None
+    run_config = read_run_config(config, options, resume)
     home = home_folder()
     os.environ.update(flower_environment(home / "flower"))  # some of it is read when flwr is imported
     from fl_server.launch import launch_run
@@ -102,16 +99,20 @@ def server(
         if run_config:
             plan = plan_run(store, home, run_config, is_new=new)
         else:
-            found = find_run(store, str(resume))
-            plan = take_up(found, home, read_rounds(rounds, found.num_rounds))
+            plan = plan_resumption(store, home, str(resume), rounds)
         run = launch_run(plan, home, store, console)
-    if run.reason:
-        told = f"Run {run.run_id} has ended before its last round: {run.reason}"
-        console.print(told, markup=False, highlight=False, soft_wrap=True)
-    folder = home / "runs" / run.run_id
-    for name, title in RESULTS.items():
-        if (folder / name).exists():  # a run that was stopped may have none yet
-            console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
+    tell_results(run, home / "runs" / run.run_id, console)
+
+
+def read_run_config(
+    path: Path | None, options: dict[str, int | str | None], resume: str | None
+) -> RunConfig | None:
+    """Read what a run is to be; None if it is one that goes on, which has its own configuration."""
+    if path is None and not resume:
+        raise ConfigError("No configuration. Give --config FILE, such as configs/demo.toml.")
+    if resume and (path or any(options.values())):
+        raise ConfigError(f"Run {resume} goes on with its own configuration. Of options give --rounds only.")
+    return override(load_settings(path, RunConfig), options) if path else None
 
 
 def plan_run(store: Store, home: Path, config: RunConfig, *, is_new: bool) -> Plan:
@@ -122,6 +123,22 @@ def plan_run(store: Store, home: Path, config: RunConfig, *, is_new: bool) -> Pl
     if run:
         give_up(store, run)
     return Plan(config)
+
+
+def plan_resumption(store: Store, home: Path, wanted: str, rounds: str | None) -> Plan:
+    """Plan to go on with the run that is meant, with more rounds if they are given."""
+    run = find_run(store, wanted)
+    return take_up(run, home, read_rounds(rounds, run.num_rounds))
+
+
+def tell_results(run: RunRow, folder: Path, console: Console) -> None:
+    """Say why a run ended ahead of time, if it did, and where its files are."""
+    if run.reason:
+        told = f"Run {run.run_id} has ended before its last round: {run.reason}"
+        console.print(told, markup=False, highlight=False, soft_wrap=True)
+    for name, title in RESULTS.items():
+        if (folder / name).exists():  # a run that was stopped may have none yet
+            console.print(f"{title:<11} {folder / name}", highlight=False, soft_wrap=True)
 
 
 def read_rounds(text: str | None, before: int) -> int | None:

@@ -51,10 +51,9 @@ def take_up(run: RunRow, home: Path, rounds: int | None) -> Plan:
     if rounds:
         federation = config.federation.model_copy(update={"rounds": rounds})
         config = config.model_copy(update={"federation": federation})
-    if point and run.state is RunState.FINISHED and point.round_no >= config.federation.rounds:
-        raise UsageError(
-            f"Run {run.run_id} has finished its {point.round_no} rounds. Give it more: --rounds +5."
-        )
+    is_to_train = rounds is not None or run.state is RunState.FINISHED
+    if point and is_to_train and point.round_no >= config.federation.rounds:
+        raise UsageError(f"Run {run.run_id} has held {point.round_no} rounds. Give it more: --rounds +5.")
     return Plan(config, run)
 
 

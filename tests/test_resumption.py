@@ -81,8 +81,9 @@ def test_configuration_that_cannot_be_read_any_more_is_a_reason_to_begin_anew(
 
 def test_finished_run_takes_more_rounds_only(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path, RunState.FINISHED, num_done=3)
-    with pytest.raises(UsageError, match=r"has finished its 3 rounds\. Give it more: --rounds \+5"):
-        take_up(run, tmp_path, None)
+    for rounds in (None, 1, 3):
+        with pytest.raises(UsageError, match=r"has held 3 rounds\. Give it more: --rounds \+5"):
+            take_up(run, tmp_path, rounds)
     assert take_up(run, tmp_path, 8).config.federation.rounds == 8
 
 

@@ -33,7 +33,10 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     [
         ((), "No configuration. Give --config FILE, such as configs/demo.toml."),
         (("--config", "none.toml"), "No configuration file none.toml."),
-        (("--config", "run.toml", "--rounds", "0"), "--rounds"),
+        (("--config", "run.toml", "--rounds", "0"), "--rounds is '0', expected a number from 1"),
+        (("--config", "run.toml", "--rounds", "+5"), "--rounds is '+5', expected a number from 1"),
+        (("--resume", "last", "--config", "run.toml"), "Of options give --rounds only."),
+        (("--resume", "20261128"), "There is no run '20261128'. The newest runs are: none yet."),
     ],
 )
 def test_wrong_use_is_told_and_has_exit_code_2(
