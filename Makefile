@@ -24,7 +24,7 @@ demo: setup
 	$(BIN)/fl-demo
 
 test: setup $(NODE_STAMPS)
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest -m 'not slow'
