@@ -134,7 +134,13 @@ def conduct_demo(this: Demo, scans: Path) -> None:
     """Start the sites and the coordinator, and return when the coordinator is done."""
     with ExitStack() as children:
         sites = [start_site(this, number, scans, children) for number in range(this.num_sites)]
-        command = [str(COMMANDS / "fl-server"), "--config", str(_write_config(this.folder)), "--insecure"]
+        command = [
+            str(COMMANDS / "fl-server"),
+            "--config",
+            str(_write_config(this.folder)),
+            "--insecure",
+            "--new",
+        ]
         command += [
             "--port",
             str(this.port),

@@ -30,15 +30,17 @@ def find_cut_off(store: Store, home: Path) -> RunRow | None:
 
 
 def take_up_cut_off(run: RunRow, config: RunConfig, home: Path) -> Plan:
-    """Go on with a run that was cut off; UsageError with the difference if it has another configuration."""
-    known = _read_config(run, home)
-    if difference := describe_difference(known, config):
+    """Go on with a run that was cut off; UsageError with the difference if it has another configuration.
+
+    Where the coordinator listens is not of the run.
+    """
+    if difference := describe_difference(_read_config(run, home), config):
         raise UsageError(
             f"Run {run.run_id} was cut off, and has another configuration: {difference}. Start with its own "
             f"to go on with it (fl-server --resume {run.run_id}), or begin another run with --new."
         )
     find_resume_point(_folder_of(run, home))  # a UsageError belongs here, before anything is started
-    return Plan(known, run)
+    return Plan(config, run)
 
 
 def take_up(run: RunRow, home: Path, rounds: int | None) -> Plan:
@@ -87,8 +89,10 @@ def give_up(store: Store, run: RunRow) -> None:
 
 
 def describe_difference(known: RunConfig, asked: RunConfig) -> str:
-    """Say where two configurations differ first; nothing if they do not."""
-    there, here = (dict(_flatten(config.model_dump(mode="json"))) for config in (known, asked))
+    """Say where two configurations differ first, but for the server's place; nothing if they do not."""
+    there, here = (
+        dict(_flatten(config.model_dump(mode="json", exclude={"server"}))) for config in (known, asked)
+    )
     for key in sorted(there.keys() | here.keys()):
         if there.get(key) != here.get(key):
             return f"{key} is {there.get(key, '(not set)')} there and {here.get(key, '(not set)')} here"

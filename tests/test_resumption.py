@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fl_core.config import FederationConfig, RunConfig
+from fl_core.config import FederationConfig, RunConfig, ServerConfig
 from fl_core.errors import UsageError
 from fl_server import launch
 from fl_server.resume_point import ResumePoint, keep_resume_point
@@ -53,6 +53,12 @@ def test_run_of_another_home_is_not_ours_to_take_up(store: SqliteStore, tmp_path
 def test_same_configuration_goes_on(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path, num_done=2)
     assert take_up_cut_off(run, CONFIG, tmp_path) == Plan(CONFIG, run)
+
+
+def test_coordinator_may_have_moved(store: SqliteStore, tmp_path: Path) -> None:
+    run = make_run(store, tmp_path)
+    moved = CONFIG.model_copy(update={"server": ServerConfig(fleet_port=9999)})
+    assert take_up_cut_off(run, moved, tmp_path) == Plan(moved, run)
 
 
 def test_other_configuration_is_refused_with_the_first_difference(store: SqliteStore, tmp_path: Path) -> None:
