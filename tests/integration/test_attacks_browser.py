@@ -357,6 +357,7 @@ def test_hostile_logins_are_one_sentence_and_no_traceback(
 # Guessing passwords
 
 
+@pytest.mark.soak
 def test_guesser_waits_longer_each_time_while_others_sign_in(
     url: str, visit: Visit, store: SqliteStore
 ) -> None:

@@ -164,6 +164,7 @@ def test_link_survives_the_login(url: str, visit: Visit) -> None:
     assert tab.locator("[data-block=runs-cpm] h2").inner_text() == "CPM, smoothed 0.60"
 
 
+@pytest.mark.soak
 def test_back_button_brings_the_choice_before(url: str, visit: Visit) -> None:
     tab = open_page(visit(url), "anna", "runs?runs=run-a")
     wait_for_lines(tab, 1)
@@ -216,6 +217,7 @@ def test_chart_is_saved_as_a_picture_with_its_title(url: str, visit: Visit) -> N
     assert lightest > 240, "the background is not white"
 
 
+@pytest.mark.soak
 def test_run_that_is_deleted_while_shown_is_one_sentence(url: str, visit: Visit, store: SqliteStore) -> None:
     tab = open_page(visit(url), "anna", "runs?runs=run-a,unknown")
     tab.get_by_text("There is no run unknown, or no longer.").wait_for(timeout=SOON_MS)
@@ -254,6 +256,7 @@ def test_stop_waits_for_a_second_click(url: str, visit: Visit, store: SqliteStor
     assert tab.get_by_role("button", name="Pause", exact=True).count() == 0
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["anna", "nora"])
 def test_whoever_is_no_coordinator_has_no_buttons(url: str, visit: Visit, name: str) -> None:
     tab = open_page(visit(url), name, "runs")
