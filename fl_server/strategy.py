@@ -92,10 +92,6 @@ class NoduleFedAvg(FedAvg):
         """The good updates of the newest round."""
         return self._updates
 
-    def summary(self) -> None:
-        """Log the settings of the strategy that the run names."""
-        self.aggregation.flower.summary()
-
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
