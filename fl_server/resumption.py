@@ -24,9 +24,9 @@ class Plan:
 
 
 def find_cut_off(store: Store, home: Path) -> RunRow | None:
-    """Return the newest run that never came to an end; nobody conducts it if this home is ours."""
-    open_runs = [run for run in store.get(RunRow) if not run.state.is_over and _folder_of(run, home).is_dir()]
-    return open_runs[-1] if open_runs else None
+    """Return the newest run if it never came to an end; nobody conducts it if this home is ours."""
+    newest = [run for run in store.get(RunRow) if _folder_of(run, home).is_dir()][-1:]
+    return next((run for run in newest if not run.state.is_over), None)
 
 
 def take_up_cut_off(run: RunRow, config: RunConfig, home: Path) -> Plan:

@@ -45,6 +45,12 @@ def test_run_that_has_no_end_was_cut_off(store: SqliteStore, tmp_path: Path) -> 
     assert find_cut_off(store, tmp_path) == run
 
 
+def test_run_after_which_another_was_conducted_is_left_as_it_is(store: SqliteStore, tmp_path: Path) -> None:
+    make_run(store, tmp_path)
+    make_run(store, tmp_path, RunState.FINISHED)
+    assert find_cut_off(store, tmp_path) is None
+
+
 def test_run_of_another_home_is_not_ours_to_take_up(store: SqliteStore, tmp_path: Path) -> None:
     make_run(store, tmp_path / "other")
     assert find_cut_off(store, tmp_path) is None
