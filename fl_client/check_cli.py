@@ -8,6 +8,14 @@ import typer
 from rich.console import Console
 
 from fl_client.link import Link
+from fl_client.options import (
+    ConfigOption,
+    DataRootOption,
+    InsecureOption,
+    KitOption,
+    ServerOption,
+    SiteOption,
+)
 from fl_core.config import SiteConfig, home_folder
 from fl_core.disk import look_at_disk
 from fl_core.errors import ConfigError, KeyFileError
@@ -19,24 +27,12 @@ WISHED_GB = 10.0
 
 
 def check(
-    site: Annotated[
-        str | None, typer.Option(help="Name of this hospital, such as 'north'. (default: the kit's)")
-    ] = None,
-    kit: Annotated[
-        Path | None, typer.Option(help="The file by which the coordinator is found and known.")
-    ] = None,
-    server: Annotated[
-        str | None, typer.Option(help="The coordinator's HOST:PORT. (default: as in the kit)")
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="No TLS and no key: for trials on this machine alone.")
-    ] = False,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder in LUNA16 layout. (default: as in the file)")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="The site's file. (default: configs/sites/SITE.toml, if there)")
-    ] = None,
+    site: SiteOption = None,
+    kit: KitOption = None,
+    server: ServerOption = None,
+    insecure: InsecureOption = False,
+    data_root: DataRootOption = None,
+    config: ConfigOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at everything a site needs, and say what to do; exit code 1 if there is a fault.

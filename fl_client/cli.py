@@ -12,8 +12,15 @@ from fl_client.check_cli import check
 from fl_client.init_cli import init
 from fl_client.leaving import leave
 from fl_client.link import Link
+from fl_client.options import (
+    ConfigOption,
+    DataRootOption,
+    InsecureOption,
+    KitOption,
+    ServerOption,
+    SiteOption,
+)
 from fl_core.config import (
-    DEFAULT_SERVER,
     SiteConfig,
     check_site_name,
     home_folder,
@@ -33,29 +40,16 @@ app.command("init")(init)
 @app.callback(invoke_without_command=True)
 def client(
     context: typer.Context,
-    site: Annotated[
-        str | None, typer.Option(help="Name of this hospital, such as 'north'. (default: the kit's)")
-    ] = None,
-    kit: Annotated[
-        Path | None, typer.Option(help="The file by which the coordinator is found and known.")
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(help=f"The coordinator's HOST:PORT. (default: the kit's; insecure {DEFAULT_SERVER})"),
-    ] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="No TLS and no key: for trials on this machine alone.")
-    ] = False,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder in LUNA16 layout: subset folders and CSV tables.")
-    ] = None,
+    site: SiteOption = None,
+    kit: KitOption = None,
+    server: ServerOption = None,
+    insecure: InsecureOption = False,
+    data_root: DataRootOption = None,
     subset: Annotated[
         list[int] | None, typer.Option(help="Number of a subset to use; may be repeated. (default: all)")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N. (default: auto)")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="The site's file. (default: configs/sites/SITE.toml, if there)")
-    ] = None,
+    config: ConfigOption = None,
     verbose: VerboseOption = False,
     version: VersionOption = False,
 ) -> None:
