@@ -10,6 +10,7 @@ from flwr.clientapp import ClientApp
 
 from fl_client.site import Site
 from fl_core import messages
+from fl_core.logs import note_work
 from luna16.bootstrap import draw_replicates
 from luna16.diameters import count_bands
 from luna16.scan_scores import count_scans
@@ -76,6 +77,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
 def _train(site: Site, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+    note_work(task.run_id, task.round_no)
     site.agree_to_round(settings, messages.unpack_num_sites(content))
     received = messages.unpack_weights(content)
     personal = site.find_personal(settings, task)
@@ -94,6 +96,7 @@ def _train(site: Site, content: RecordDict) -> RecordDict:
 def _evaluate(site: Site, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+    note_work(task.run_id, task.round_no)
     site.agree(settings)
     weights = site.find_personal(settings, task).put_over(messages.unpack_weights(content))
     scans = site.evaluate(weights, settings, task.round_no, on_test=messages.wants_test(content))

@@ -19,6 +19,7 @@ from fl_client.worker import Worker
 from fl_core.admission import Cause
 from fl_core.config import SiteConfig
 from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError, TaskDeclinedError
+from fl_core.logs import kept_log
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +95,11 @@ def take_part(config: SiteConfig, link: Link, folder: Path, console: Console) ->
     Raises SiteDataError if the data cannot be used, SiteRefusedError if the coordinator says no.
     """
     end = EndOfSession()
-    with closing(SiteHome(folder, config.site)) as home, SiteDisplay(console) as display:
+    with (
+        closing(SiteHome(folder, config.site)) as home,
+        kept_log(home.log, process="fl-client", site=config.site),
+        SiteDisplay(console) as display,
+    ):
         site = Site(config, home, display)
         site.prepare(home.last_data_config())
         worker = Worker(make_client_app(site, home.instance(), end.refuse), end.explain)
@@ -102,8 +107,8 @@ def take_part(config: SiteConfig, link: Link, folder: Path, console: Console) ->
             display.show(f"looking for the coordinator at {link.server}")
             wait_for_server(link, display.say)
             _serve(worker, link, folder, display, end)
-    if end.error:
-        raise end.error
+        if end.error:
+            raise end.error
 
 
 def _serve(worker: Worker, link: Link, folder: Path, display: SiteDisplay, end: EndOfSession) -> None:

@@ -12,6 +12,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from fl_core.config import RunConfig, home_folder, load_settings
 from fl_core.errors import FedLunaError
+from fl_core.logs import LogFile
 from fl_core.messages import pack_settings
 from fl_core.prompt_flower import wait_shortly_for_weights
 from fl_core.terminal import start_logging
@@ -32,7 +33,7 @@ from fl_store.rows import RunRow, RunState
 from luna16.model import build_model
 
 RUN_ID_VARIABLE = "FEDLUNA_RUN_ID"
-LOG_NAME = "server.log"
+LOG_NAME = "server.jsonl"
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def main(grid: Grid, _context: Context) -> None:
     """Conduct the run whose id is in the environment, to its end or to a recorded failure."""
     run_id = os.environ[RUN_ID_VARIABLE]
     folder = home_folder() / "runs" / run_id
-    start_logging(is_verbose=True, file=folder / LOG_NAME)  # Flower shows our output to nobody
+    log = LogFile(folder / LOG_NAME, {"process": "server-app", "run": run_id})
+    start_logging(is_verbose=True, handler=log)  # Flower shows our output to nobody
     wait_shortly_for_weights()
     try:
         with hold_server_lock(folder, os.environ[START_VARIABLE]):

@@ -245,8 +245,19 @@ def check_run_folder(folder: Path, checkpoints: list[CheckpointRow]) -> None:
     assert [part["round_no"] for part in history["rounds"]] == [1, 2]
     assert set(history["rounds"][0]["sites"]) == {"north", "south"}
     assert "Plotly" in (folder / "report.html").read_text()
-    assert "Round 2 is over" in (folder / "server.log").read_text()
+    check_logs(folder)
     assert not list(folder.glob("*.partial"))
+
+
+def check_logs(folder: Path) -> None:
+    """Each program's lines name the same run and round, and so do those of a hospital beside it."""
+    files = [folder / "server.jsonl", folder / "fl-server.jsonl"]
+    files += folder.parent.parent.glob("sites/*/fl-client.jsonl")
+    assert len(files) == 4
+    for file in files:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert {line["run"] for line in lines if "round" in line} == {folder.name}, file
+        assert {line.get("round") for line in lines} == {None, 1, 2}, file
 
 
 def check_model_is_the_simulated_one(workplace: Workplace, folder: Path) -> None:
@@ -274,7 +285,12 @@ def find_series_uids(workplace: Workplace, scans: Path) -> list[str]:
     """Name the texts of coordinator and sites that hold a scan's UID, but for a hospital's own patches."""
     uids = (scans / "seriesuids.csv").read_text().split()
     texts = [*workplace.folder.glob("*.log"), *workplace.home.rglob("*.log")]
-    texts += [*workplace.home.rglob("*.json"), *workplace.home.rglob("*.html"), workplace.home / "fedluna.db"]
+    texts += [
+        *workplace.home.rglob("*.jsonl"),
+        *workplace.home.rglob("*.json"),
+        *workplace.home.rglob("*.html"),
+        workplace.home / "fedluna.db",
+    ]
     told = [text for text in texts if "patches" not in text.parts]
     return [text.name for text in told if any(uid.encode() in text.read_bytes() for uid in uids)]
 
