@@ -18,9 +18,11 @@ from fl_core.errors import ConfigError, MessageError, RunFailedError, TaskDeclin
 from fl_core.messages import JoinReply, PrepareReply
 from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
+from fl_server.progress_table import format_duration
 from fl_server.recorder import Recorder
 from fl_server.run_control import RunControl
 from fl_server.site_clock import Exchange
+from fl_server.wait_lines import WaitLines
 from fl_store.rows import SiteRow, utc_now
 from luna16.data_card import DataCard
 
@@ -79,7 +81,7 @@ class RollCall:
         how far each two are apart is kept.
         """
         self._control.look()
-        give_up_at = time.monotonic() + timeout_s
+        give_up_at, lines = time.monotonic() + timeout_s, WaitLines(self._recorder)
         while self._control.is_paused or len(ready := self._gather()) < num_sites:
             if self._control.rest_while_paused(self._grid.rest):
                 give_up_at = time.monotonic() + timeout_s
@@ -90,6 +92,7 @@ class RollCall:
                     "Start more sites, or lower min_sites in [federation]."
                 )
             else:
+                lines.tell_when_due(_describe_wait(num_sites, ready, give_up_at))
                 self._grid.rest()
         self._compare(ready)
 
@@ -127,6 +130,12 @@ class RollCall:
             return "preparing"
         return self._recorder.site_round_states().get(site, "ready")
 
+    def ready_nodes(self) -> dict[str, int]:
+        """Return the node of each site that is connected and ready at this moment."""
+        online = self._grid.get_online_node_ids()
+        members = ((site, m) for site, m in self._members.items() if m.is_ready and m.node_id in online)
+        return {site: member.node_id for site, member in members}
+
     def is_allowed(self, site: str) -> bool:
         """Say whether a site may take part at this moment."""
         return self._control.is_allowed(site)
@@ -134,6 +143,10 @@ class RollCall:
     def site_of(self, node_id: int) -> str:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
+
+    def node_of(self, site: str) -> int:
+        """Return the node that a member has or had last."""
+        return self._members[site].node_id
 
     def num_train_patches_of(self, site: str) -> int:
         """Return how many patches a member says it can train on."""
@@ -244,3 +257,9 @@ class RollCall:
     def _refuse(self, node_id: int, reason: str, site: str | None = None) -> None:
         self._recorder.keep_event("site_refused", f"A node was refused: {reason}", site)
         self._ask(node_id, messages.REFUSE, messages.pack_reason(reason))
+
+
+def _describe_wait(num_sites: int, ready: list[str], give_up_at: float) -> str:
+    left_s = max(0.0, give_up_at - time.monotonic())
+    there = ", ".join(ready) or "none"
+    return f"Waits for {num_sites} sites; ready are: {there}; {format_duration(left_s)} more at most."
