@@ -54,6 +54,11 @@ def make_client_app(site: Site, bench: Workbench, instance: str, on_refusal: OnR
     def prepare(message: Message, _context: Context) -> Message:
         return Message(_prepare(site, message.content), reply_to=message)
 
+    @app.query("log")
+    def log(message: Message, _context: Context) -> Message:
+        lines = site.tell_log(messages.unpack_run_id(message.content))
+        return Message(messages.pack_log(lines), reply_to=message)
+
     @app.train()
     def train(message: Message, _context: Context) -> Message:
         return Message(_train(site, bench, message.content), reply_to=message)
@@ -68,6 +73,7 @@ def make_client_app(site: Site, bench: Workbench, instance: str, on_refusal: OnR
 def _prepare(site: Site, content: RecordDict) -> RecordDict:
     began_at_s = time.time()
     settings = messages.unpack_settings(content)
+    note_work(messages.unpack_run_id(content))
     site.agree(settings)
     shard, card = site.prepare(settings.data), site.tell_card(settings.data)
     reply = messages.PrepareReply(
@@ -77,6 +83,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
         card=card,
         began_at_s=began_at_s,
         shares_model=site.config.consent.share_model,
+        shares_log=site.config.consent.share_log,
     )
     return messages.pack_prepare_reply(reply)
 

@@ -38,6 +38,7 @@ _UID = re.compile(r"(?<![\d.])[0-2](?:\.\d+){4,}")
 _PATH = re.compile(
     rf"(?:file://|(?<![\w/.<>-]))/(?=[^\s/])(?:{_SEGMENT})+(?P<last>[^/\s\"'<>|:;,()\]\\]*)", re.IGNORECASE
 )
+_REST = r"(?:/[^\n\"'<>|:;,()]*)?"
 _TELLING_NAME = re.compile(r"[\w.-]+\.(?:py|jsonl|log|toml|safetensors|db|html)")
 """The file names that a path may keep: those of programs and of our own files."""
 
@@ -50,14 +51,13 @@ def hide_names(text: str) -> str:
 def scrub(text: str, home: Path | None = None, folders: Sequence[Path] = ()) -> str:
     """Return a text without names, secrets and absolute paths.
 
-    What lies in ``home`` keeps its place there. ``folders`` are further ones whose names may hold anything,
-    as those of the scans do.
+    What lies in ``home`` keeps its place there. In ``folders`` names may hold blanks, as of patients.
     """
     text = _hide_scans(_hide_secrets(text))
     if home:
         text = text.replace(str(home), HOME)
     for folder in folders:
-        text = text.replace(str(folder), "/folder/of-scans")
+        text = re.sub(re.escape(str(folder)) + _REST, PATH, text)
     return _UID.sub(UID, _PATH.sub(_shorten, text))
 
 

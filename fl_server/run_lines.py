@@ -18,15 +18,18 @@ logger = logging.getLogger(__name__)
 TOLD_BY_ITS_ROUND = "round_ended"
 WARNINGS = frozenset(
     {
+        "late_update",
         "not_calibrated",
         "not_shared",
         "restarted",
         "round_repeated",
+        "scored_by_few",
         "site_cut_off",
         "site_declined",
         "site_differs",
         "site_failed",
         "site_late",
+        "site_lost",
         "site_refused",
         "site_revoked",
         "site_sits_out",

@@ -27,6 +27,7 @@ from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl, RunStoppedError
 from fl_server.run_folder import RunFolder
 from fl_server.server_lock import hold_server_lock
+from fl_server.site_logs import kept_site_logs
 from fl_server.strategy import NoduleFedAvg
 from fl_server.superlink import START_VARIABLE
 from fl_store.connect import open_local_store
@@ -88,6 +89,14 @@ def conduct(
     RunStoppedError if somebody asks for the end.
     """
     roll_call = RollCall(grid, recorder, config.task, control)
+    with kept_site_logs(grid, roll_call, folder.path, recorder.run_id):
+        return hold_run(grid, roll_call, config, recorder, folder)
+
+
+def hold_run(
+    grid: PromptGrid, roll_call: RollCall, config: RunConfig, recorder: Recorder, folder: RunFolder
+) -> str | None:
+    """Wait for the sites and hold all rounds and what comes after them."""
     federation = config.federation
     dispatch = Dispatch(grid, roll_call, recorder, federation)
     grid.on_tick = dispatch.tick

@@ -31,7 +31,8 @@ PATHS = [
     ("see file:///data/ann/a", "see <path>"),
     (f"{HOME}/runs/r/server.jsonl", "<home>/runs/r/server.jsonl"),
     (f"{HOME}/sites/a/{UID}/x", "<home>/sites/a/<uid>/x"),
-    (f"{DATA}/Ann Doe/x is empty", "<path> is empty"),
+    (f"{DATA}/Ann Doe is empty: no table", "<path>: no table"),
+    (f"'{DATA}' is empty", "'<path>' is empty"),
 ]
 HARMLESS = [
     "round 1/10  pooled AUC 0.812  7.5 s",

@@ -181,6 +181,7 @@ def is_eventually(fact: Callable[[], bool], timeout_s: float = 15) -> bool:
 
 
 def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> None:
+    let_share_log(workplace, "north")
     server = workplace.start_server()
     sites = [workplace.start_site("north", 0), workplace.start_site("south", 1)]
 
@@ -249,11 +250,19 @@ def check_run_folder(folder: Path, checkpoints: list[CheckpointRow]) -> None:
     assert not list(folder.glob("*.partial"))
 
 
+def let_share_log(workplace: Workplace, site: str) -> None:
+    """Write the file in which a site agrees to tell its log."""
+    path = workplace.folder / "configs" / "sites" / f"{site}.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'site = "{site}"\n[consent]\nshare_log = true\n')
+
+
 def check_logs(folder: Path) -> None:
-    """Each program's lines name the same run and round, and so do those of a hospital beside it."""
-    files = [folder / "server.jsonl", folder / "fl-server.jsonl"]
-    files += folder.parent.parent.glob("sites/*/fl-client.jsonl")
-    assert len(files) == 4
+    """Each program's lines name the same run and round: of the hospitals too, and of north here."""
+    files = [*folder.glob("*server.jsonl"), *folder.parent.parent.glob("sites/*/fl-client.jsonl")]
+    files += folder.glob("sites/*.jsonl")
+    assert [file.stem for file in files[-1:]] == ["north"]
+    assert len(files) == 5
     for file in files:
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert {line["run"] for line in lines if "round" in line} == {folder.name}, file
