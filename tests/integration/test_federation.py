@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -207,6 +208,7 @@ def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> No
     check_run_folder(workplace.home / "runs" / run.run_id, workplace.rows(CheckpointRow))
     check_model_is_the_simulated_one(workplace, workplace.home / "runs" / run.run_id)
     assert not find_series_uids(workplace, scans)
+    check_bundle(workplace, run.run_id, scans)
     assert [interrupt(site) for site in sites] == [130, 130]
     assert is_eventually(lambda: not workplace.processes()), workplace.processes()
 
@@ -267,6 +269,25 @@ def check_logs(folder: Path) -> None:
         lines = [json.loads(line) for line in file.read_text().splitlines()]
         assert {line["run"] for line in lines if "round" in line} == {folder.name}, file
         assert {line.get("round") for line in lines} == {None, 1, 2}, file
+
+
+def check_bundle(workplace: Workplace, run_id: str, scans: Path) -> None:
+    """The post-mortem has the logs of all, without what is planted in them here."""
+    uid = (scans / "seriesuids.csv").read_text().split()[0]
+    planted = f"{scans}/subset0/{uid}.mhd of {uid}, password=open-sesame, $2b$12${'a' * 53}"
+    for name in ("server.jsonl", "superlink.log", "sites/north.jsonl"):
+        with (workplace.home / "runs" / run_id / name).open("a") as log:
+            log.write(json.dumps({"text": planted}) + "\n")
+    made = workplace.start("fl-server", "report", run_id, "--bundle", "--out", "run.zip")
+    assert made.wait(START_TIMEOUT_S) == 0, workplace.printed(made)
+    with zipfile.ZipFile(workplace.folder / "run.zip") as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert json.loads(files["MANIFEST.json"])["missing"] == [
+        {"name": "sites/south.jsonl", "reason": "No such file or directory"}
+    ]
+    needles = (uid[:20], ".mhd", "open-sesame", "$2b$", str(scans), str(workplace.folder))
+    assert not [(name, each) for name, text in files.items() for each in needles if each in text]
+    assert '"text": "<scan> of <uid>, password=<secret>, <secret>"' in files["sites/north.jsonl"]
 
 
 def check_model_is_the_simulated_one(workplace: Workplace, folder: Path) -> None:
