@@ -16,13 +16,13 @@ from typing import Any
 import grpc
 from flwr.client.grpc_rere_client import connection
 from flwr.supercore import heartbeat
-from flwr.supercore.app_utils import start_parent_process_monitor
 from flwr.supercore.error import FlowerError
 from flwr.supernode import start_client_internal
 from flwr.supernode.cli import flower_supernode
 from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
 
 from fl_core.admission import Cause
+from fl_core.processes import end_with_parent
 from fl_core.prompt_flower import wait_shortly_for_weights
 
 MAX_SLEEP_S = 0.25
@@ -94,7 +94,7 @@ if __name__ == "__main__":
     for module in (connection, heartbeat):
         vars(module)["HEARTBEAT_DEFAULT_INTERVAL"] = HEARTBEAT_S
     wait_shortly_for_weights()
-    start_parent_process_monitor(os.getppid())
+    end_with_parent()
     try:
         flower_supernode()
     except Exception:  # noqa: BLE001 - the edge of a process

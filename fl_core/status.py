@@ -24,9 +24,14 @@ class Status:
     num_done: int = 0
     num_steps: int = 0
 
+    @property
+    def percent(self) -> int:
+        """How much of the steps is done, 0 if there are none."""
+        return 100 * self.num_done // self.num_steps if self.num_steps else 0
+
     def __str__(self) -> str:
         """Return it in words."""
-        steps = f", {100 * self.num_done // self.num_steps} % done" if self.num_steps else ""
+        steps = f", {self.percent} % done" if self.num_steps else ""
         return f"{self.work}{steps}" if self.work else "at work"
 
 

@@ -65,11 +65,12 @@ class Dispatch:
         self._config = config
         self._watch = SiteWatch(grid, recorder)
         self._late = LateUpdates(grid, recorder)
+        self._works: dict[str, Work] = {}
         self._look_at_s = 0.0
 
     def tick(self) -> None:
         """Do what goes on in every wait: call the sites, hear people, look for what comes too late."""
-        self._roll_call.tick()
+        self._roll_call.tick({site: self._note(work) for site, work in self._works.items()})
         self._late.look()
 
     def expect_late(self, works: Collection[Work]) -> None:
@@ -84,7 +85,7 @@ class Dispatch:
 
     def ask(self, tasks: Sequence[Message], errand: Errand) -> list[Work]:
         """Send the tasks and gather the answers; returns what was left without one, each told to ``fail``."""
-        works = {work.site: work for work in (self._begin(task, errand) for task in tasks)}
+        works = self._works = {work.site: work for work in (self._begin(task, errand) for task in tasks)}
         self._send(list(works.values()))
         lines = WaitLines(self._recorder)
         cap_at_s, num_good = time.monotonic() + self._config.round_timeout_s, 0
@@ -94,6 +95,7 @@ class Dispatch:
                 self._look_after(works, errand)
                 lines.tell_when_due(self._describe(works, errand, cap_at_s))
                 self.grid.rest()
+        self._works = {}
         for work in works.values():
             self._learn(work, errand)
             errand.fail(work.site, NoAnswerError(self._explain(work)))
@@ -175,6 +177,12 @@ class Dispatch:
         held_by = ", ".join(f"{work.site} ({self._tell(work)})" for work in works.values())
         left_s = max(0.0, cap_at_s - time.monotonic())
         return f"{errand.name} waits for {held_by}; {format_duration(left_s)} more at most."
+
+    def _note(self, work: Work) -> str:
+        """Say in a word how it is with a site at work, beside the state of its part."""
+        if self._watch.lost_s(work.site) is not None:
+            return "lost"
+        return f"{work.status.percent} %" if work.status and work.status.num_steps else ""
 
     def _tell(self, work: Work) -> str:
         lost_s = self._watch.lost_s(work.site)

@@ -6,6 +6,7 @@ the coordinator has shut out is refused too; one that is in a round has no part 
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
@@ -23,7 +24,7 @@ from fl_server.recorder import Recorder
 from fl_server.run_control import RunControl
 from fl_server.site_clock import Exchange
 from fl_server.wait_lines import WaitLines
-from fl_store.rows import SiteRow, utc_now
+from fl_store.rows import STATE_SEPARATOR, SiteRow, utc_now
 from luna16.data_card import DataCard
 
 logger = logging.getLogger(__name__)
@@ -111,20 +112,27 @@ class RollCall:
             if member.is_ready and site not in self._left_out
         )
 
-    def tick(self) -> None:
-        """Look at what was asked, call, and write who is there: every few seconds, as that goes to disk."""
+    def tick(self, notes: Mapping[str, str] | None = None) -> None:
+        """Look at what was asked, call, and write who is there: every few seconds, as that goes to disk.
+
+        ``notes`` are added to the states of sites.
+        """
         self._control.look()
         self.call()
         online = self._grid.get_online_node_ids()
         self._recorder.keep_presence(
             {
-                site: self._describe(site, member)
+                site: self._describe(site, member, (notes or {}).get(site))
                 for site, member in self._members.items()
                 if member.node_id in online
             }
         )
 
-    def _describe(self, site: str, member: Member) -> str:
+    def _describe(self, site: str, member: Member, note: str | None) -> str:
+        state = self._state_of(site, member)
+        return f"{state}{STATE_SEPARATOR}{note}" if note else state
+
+    def _state_of(self, site: str, member: Member) -> str:
         if not self._control.is_allowed(site):
             return "revoked"
         if not member.is_ready:

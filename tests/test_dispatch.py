@@ -20,7 +20,7 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl
 from fl_server.site_watch import Work
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, PresenceRow, RunRow, RunState, utc_now
 from fl_store.site_access import set_site_access
 from fl_store.sqlite import SqliteStore
 from tests.fake_grid import FakeGrid, FakeSite
@@ -246,3 +246,11 @@ def test_without_a_task_there_is_no_wait(desk: Desk) -> None:
     desk.open()
     desk.ask()
     assert desk.left == []
+
+
+def test_presence_tells_how_far_a_site_is(desk: Desk) -> None:
+    desk.config = FederationConfig(round_timeout_s=1, lost_site_s=0.01)
+    desk.open(NORTH, replace(SOUTH, status=AT_WORK, instead=SILENT))
+    desk.ask()
+    seen: dict[str, str] = {row.name: row.state for row in desk.store.get(PresenceRow)}
+    assert seen["south"] == "ready · 40 %"
