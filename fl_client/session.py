@@ -20,7 +20,7 @@ from fl_client.worker import Worker
 from fl_core.admission import Cause
 from fl_core.config import SiteConfig
 from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError, TaskDeclinedError, TaskOutdatedError
-from fl_core.logs import kept_log
+from fl_core.logs import SAID, kept_log
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class EndOfSession:
             self.error = error
             return "The site's data cannot be used; its own terminal says why."
         logger.error("A task failed: %s", error, exc_info=logger.isEnabledFor(logging.DEBUG))
+        logger.info("Where it failed:", exc_info=error, extra=SAID)
         return f"The site's program failed ({type(error).__name__}); its own terminal says why."
 
 

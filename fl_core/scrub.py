@@ -22,8 +22,9 @@ _SECRETS = (
     re.compile(r"\$2[abxy]?\$\d\d\$[./A-Za-z0-9]{53}"),  # bcrypt
     re.compile(r"(?i)(?<=bearer )[^\s\"',;]+"),
 )
+_KEY_WORD = r"(?:password|passwd|secret|token|api[_-]?key|private[_-]?key|supabase_key|signature)"
 _ASSIGNED = re.compile(
-    r"(?i)((?:password|passwd|secret|token|api[_-]?key|private[_-]?key|supabase_key|signature)"
+    rf"(?i)({_KEY_WORD}"
     r"[\w-]{0,40}[\"']?\s{0,3}[:=]\s{0,3})(\"[^\"\n]*\"|'[^'\n]*'|[^\s\"',;]+)"
 )
 _SUFFIX = r"\.(?:mhd|mha|raw|zraw|dcm|dicom|ima|img|hdr|nrrd|nhdr|nii(?:\.gz)?)\b"
@@ -56,7 +57,7 @@ def scrub(text: str, home: Path | None = None, folders: Sequence[Path] = ()) -> 
     text = _hide_scans(_hide_secrets(text))
     if home:
         text = text.replace(str(home), HOME)
-    for folder in folders:
+    for folder in (path for each in folders for path in (each.absolute(), each) if len(path.parts) > 1):
         text = re.sub(re.escape(str(folder)) + _REST, PATH, text)
     return _UID.sub(UID, _PATH.sub(_shorten, text))
 
@@ -68,7 +69,12 @@ def scrub_json(value: Any, home: Path | None = None, folders: Sequence[Path] = (
     if isinstance(value, list):
         return [scrub_json(each, home, folders) for each in value]
     if isinstance(value, dict):
-        return {scrub(key, home, folders): scrub_json(each, home, folders) for key, each in value.items()}
+        return {
+            scrub(key, home, folders): SECRET
+            if isinstance(each, str) and re.search(_KEY_WORD, key, re.IGNORECASE)
+            else scrub_json(each, home, folders)
+            for key, each in value.items()
+        }
     return value
 
 

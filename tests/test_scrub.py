@@ -68,6 +68,20 @@ def test_every_text_of_a_document_is_scrubbed_and_numbers_stay() -> None:
     assert scrub_json(document) == {"text": "of <uid>", "<uid>": [1, None, "<path>"]}
 
 
+def test_text_under_the_name_of_a_secret_is_hidden() -> None:
+    assert scrub_json({"password_hash": "abc", "tokens": 3}) == {"password_hash": "<secret>", "tokens": 3}
+
+
+@pytest.mark.parametrize("folder", [Path(), Path("/"), Path("data")])
+def test_folder_whose_name_says_nothing_takes_nothing_else_out(folder: Path) -> None:
+    assert scrub("The data card is 1/2 done.", folders=[folder]) == "The data card is 1/2 done."
+
+
+def test_relative_folder_is_found_in_both_forms() -> None:
+    folder = Path("data/Ann Doe")
+    assert scrub(f"'{folder}/x' or '{folder.absolute()}/x'", folders=[folder]) == "'<path>' or '<path>'"
+
+
 def test_lines_stay_json_and_one_that_was_cut_off_is_scrubbed_too() -> None:
     whole = json.dumps({"text": "/data/J\u00f6rg/x"})
     first, second = scrub_lines(f'{whole}\n{{"text": "/data/ann/x {UID}').splitlines()
