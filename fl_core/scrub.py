@@ -35,7 +35,7 @@ _SCANS = (
     re.compile(rf"{_START}/(?:{_SEGMENT}){{0,30}}[^/\n\"'<>|:;,()]{{0,255}}?{_SUFFIX}", re.IGNORECASE),
     re.compile(rf"{_START}[^\s\"'<>=:;,()]{{0,4096}}{_SUFFIX}", re.IGNORECASE),
 )
-_UID = re.compile(r"(?<![\d.])[0-2](?:\.\d+){4,}")
+_UID = re.compile(r"(?<![\d.])(?:[0-2](?:\.\d+){4,}|(?=[\d.]{16})[0-2](?:\.\d+){2,})")  # or 2.25.N of a UUID
 _PATH = re.compile(
     rf"(?:file://|(?<![\w/.<>-]))/(?=[^\s/])(?:{_SEGMENT})+(?P<last>[^/\s\"'<>|:;,()\]\\]*)", re.IGNORECASE
 )

@@ -11,6 +11,7 @@ PEM = "-----BEGIN EC PRIVATE KEY-----\nMIGkAgEB\n-----END EC PRIVATE KEY-----"
 
 NAMES = [
     (f"Scan {UID} is bad.", "Scan <uid> is bad."),
+    ("2.25.126955610235498123 is bad.", "<uid> is bad."),
     (f"{UID}.mhd: too short", "<scan>: too short"),
     ("Cannot read /data/Ann Doe/CT 1.nii.gz: no", "Cannot read <scan>: no"),
     ("'Ann Doe.dcm' is bad", "<scan> is bad"),
@@ -38,6 +39,7 @@ HARMLESS = [
     "round 1/10  pooled AUC 0.812  7.5 s",
     "https://x.supabase.co/rest/v1 does not answer",
     "127.0.0.1:9092, torch 2.13.0, the token of Python",
+    "loss 0.12345678901234567, 2026-11-28T13:00:57.775123+00:00",
     "Site 'north' is ready: 2 scans to train on, 1 to validate on.",
 ]
 
