@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from fl_core.processes import find_free_port
+from fl_store import accounts
 from fl_store.connect import open_store
 from fl_store.rows import (
     CPMS_BY_DIAMETER,
@@ -83,6 +84,15 @@ def _no_supabase_of_ours() -> Iterator[None]:
         for name in ("SUPABASE_URL", "SUPABASE_KEY"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_hash_cost() -> Iterator[int]:
+    """Let the hash of a password cost 1 ms in all tests, not 200; returns the cost of a real one."""
+    cost = accounts.BCRYPT_COST
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "BCRYPT_COST", 4)
+        yield cost
 
 
 @pytest.fixture(scope="session")
