@@ -34,6 +34,8 @@ from fl_store.rows import (
     MetricRow,
     PresenceRow,
     RoundRow,
+    RunRequest,
+    RunRequestRow,
     RunRow,
     RunState,
     SiteRoundRow,
@@ -134,6 +136,12 @@ class Workplace:
     def rows(self, row_type: type[RowT], **where: Any) -> list[RowT]:
         with contextlib.closing(open_store(self.home)) as store:
             return store.get(row_type, **where)
+
+    def ask(self, request: RunRequest) -> None:
+        """Ask for something in the newest run, as the monitor does."""
+        run = self.rows(RunRow)[-1]
+        with contextlib.closing(open_store(self.home)) as store:
+            store.put([RunRequestRow(run.run_id, request, "anna", utc_now())])
 
     def processes(self) -> list[psutil.Process]:
         """Every living process that works for this folder, whoever started it."""
