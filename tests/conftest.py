@@ -38,8 +38,9 @@ from fl_store.rows import (
 from fl_store.sqlite import SqliteStore
 from tests.supabase_server import LITE, SupabaseServer, find_node, find_postgres_programs
 
-# Many processes compute here at once: a thread of torch that waits for another must not keep a core busy.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Many processes compute here at once: a thread that waits for another must not keep a core busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of torch
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of NumPy, whose threads have no other way
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
