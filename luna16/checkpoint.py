@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from luna16.config import DataConfig, ModelConfig, check_settings
 from luna16.model import build_model
+from luna16.whole_files import give_name
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,6 @@ def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
     sha256 = sha256_of(partial)
     give_name(partial, path)
     return sha256
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    partial = path.with_name(path.name + ".partial")
-    try:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        give_name(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -112,10 +102,3 @@ def sha256_of(path: Path) -> str:
     """Give the sha256 of a file in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def give_name(partial: Path, path: Path) -> None:
-    """Give a complete file its name, once its bytes are on disk."""
-    with partial.open("rb") as file:
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -15,11 +15,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from luna16.checkpoint import load_checkpoint, read_about, save_weights, write_json
+from luna16.checkpoint import load_checkpoint, read_about, save_weights
 from luna16.config import CourseConfig
 from luna16.dataset import PatchSet, Shard
 from luna16.model import build_model
 from luna16.training import train_locally
+from luna16.whole_files import write_json
 
 Weights = Mapping[str, Tensor]
 

@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from luna16.checkpoint import load_checkpoint, save_weights, write_json
+from luna16.checkpoint import load_checkpoint, save_weights
 from luna16.config import ModelConfig
 from luna16.model import build_model
+from luna16.whole_files import write_json
 
 
 @pytest.fixture

@@ -17,9 +17,10 @@ from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
 from fl_store.rows import Role, UploadRow, UploadState
 from fl_store.sqlite import SqliteStore
-from luna16.checkpoint import save_weights, write_json
+from luna16.checkpoint import save_weights
 from luna16.config import ModelConfig
 from luna16.model import build_model
+from luna16.whole_files import write_json
 from tests.conftest import require, serve_monitor
 from tests.integration.conftest import Visitor
 from tests.integration.test_pages_browser import AXE, DESK, OF_STREAMLIT, PHONE, find_faults
