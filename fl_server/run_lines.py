@@ -11,7 +11,7 @@ from rich.text import Text
 from fl_core.logs import SAID, note_round
 from fl_server.progress_table import RunView, describe_round
 from fl_store.base import Store
-from fl_store.rows import EventRow, RoundRow
+from fl_store.rows import EventRow, RoundRow, RunRow
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ WARNINGS = frozenset(
 
 @dataclass(frozen=True)
 class Line:
-    """What is said at a moment; ``is_shown`` unless the table on the terminal says it already."""
+    """What is said at a moment; ``is_shown`` unless the terminal says it elsewhere."""
 
     at: datetime
     text: str
@@ -79,9 +79,15 @@ class RunLines:
                 self._told.add(row.event_id)
                 if row.kind != TOLD_BY_ITS_ROUND:
                     level = logging.WARNING if row.kind in WARNINGS else logging.INFO
-                    yield Line(row.occurred_at, row.text, level, row.site)
+                    is_shown = not _is_end(row, view.run)
+                    yield Line(row.occurred_at, row.text, level, row.site, is_shown=is_shown)
 
     def _print(self, line: Line) -> None:
         style = "yellow" if line.level == logging.WARNING else ""
         time = f"{line.at.astimezone():%H:%M:%S}"
         self._console.print(Text.assemble((time, "dim"), "  ", (line.text, style)), soft_wrap=True)
+
+
+def _is_end(event: EventRow, run: RunRow) -> bool:
+    """Say whether an event tells the end of the run, which the last lines on the terminal do as well."""
+    return run.state.is_over and event.kind == "run" and event.text.startswith(f"The run is {run.state}")

@@ -11,7 +11,7 @@ from rich.console import Console
 from fl_core.logs import kept_log
 from fl_server.progress_table import RunView
 from fl_server.run_lines import RunLines
-from fl_store.rows import EventRow, utc_now
+from fl_store.rows import EventRow, RunState, utc_now
 from fl_store.sqlite import SqliteStore
 
 
@@ -65,6 +65,18 @@ def test_table_on_a_terminal_tells_the_rounds(store: SqliteStore, rehearsal: Any
     rehearsal.play_round(1)
     lines.tell_new(RunView.read(store, "run-1"))
     assert "pooled AUC" not in paper.getvalue()
+
+
+def test_end_of_the_run_is_left_to_the_last_lines(
+    store: SqliteStore, rehearsal: Any, paper: io.StringIO
+) -> None:
+    rehearsal.start()
+    lines = on_paper(paper, store)
+    rehearsal.start(RunState.FAILED)
+    put_event(store, "run", "The run is failed: no sites.")
+    put_event(store, "run", "Resumed by anna.")
+    lines.tell_new(RunView.read(store, "run-1"))
+    assert [line[10:] for line in paper.getvalue().splitlines()] == ["Resumed by anna."]
 
 
 @pytest.mark.parametrize(("kind", "is_coloured"), [("site_late", True), ("site_joined", False)])
