@@ -37,6 +37,11 @@ class SiteHome:
         os.close(self._lock)
 
     @property
+    def log(self) -> Path:
+        """Where ``fl-client`` writes what happens."""
+        return self.folder / "fl-client.jsonl"
+
+    @property
     def cache_folder(self) -> Path:
         """Where the cut patches are kept."""
         return self.folder / "patches"

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -189,6 +190,7 @@ def is_eventually(fact: Callable[[], bool], timeout_s: float = 15) -> bool:
 
 
 def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> None:
+    let_share_log(workplace, "north")
     server = workplace.start_server()
     sites = [workplace.start_site("north", 0), workplace.start_site("south", 1)]
 
@@ -214,6 +216,7 @@ def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> No
     check_run_folder(workplace.home / "runs" / run.run_id, workplace.rows(CheckpointRow))
     check_model_is_the_simulated_one(workplace, workplace.home / "runs" / run.run_id)
     assert not find_series_uids(workplace, scans)
+    check_bundle(workplace, run.run_id, scans)
     assert [interrupt(site) for site in sites] == [130, 130]
     assert is_eventually(lambda: not workplace.processes()), workplace.processes()
 
@@ -253,8 +256,46 @@ def check_run_folder(folder: Path, checkpoints: list[CheckpointRow]) -> None:
     assert [part["round_no"] for part in history["rounds"]] == [1, 2]
     assert set(history["rounds"][0]["sites"]) == {"north", "south"}
     assert "Plotly" in (folder / "report.html").read_text()
-    assert "Round 2 is over" in (folder / "server.log").read_text()
+    check_logs(folder)
     assert not list(folder.glob("*.partial"))
+
+
+def let_share_log(workplace: Workplace, site: str) -> None:
+    """Write the file in which a site agrees to tell its log."""
+    path = workplace.folder / "configs" / "sites" / f"{site}.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(f'site = "{site}"\n[consent]\nshare_log = true\n')
+
+
+def check_logs(folder: Path) -> None:
+    """Each program's lines name the same run and round: of the hospitals too, and of north here."""
+    files = [*folder.glob("*server.jsonl"), *folder.parent.parent.glob("sites/*/fl-client.jsonl")]
+    files += folder.glob("sites/*.jsonl")
+    assert [file.stem for file in files[-1:]] == ["north"]
+    assert len(files) == 5
+    for file in files:
+        lines = [json.loads(line) for line in file.read_text().splitlines()]
+        assert {line["run"] for line in lines if "round" in line} == {folder.name}, file
+        assert {line.get("round") for line in lines} == {None, 1, 2}, file
+
+
+def check_bundle(workplace: Workplace, run_id: str, scans: Path) -> None:
+    """The post-mortem has the logs of all, without what is planted in them here."""
+    uid = (scans / "seriesuids.csv").read_text().split()[0]
+    planted = f"{scans}/subset0/{uid}.mhd of {uid}, password=open-sesame, $2b$12${'a' * 53}"
+    for name in ("server.jsonl", "superlink.log", "sites/north.jsonl"):
+        with (workplace.home / "runs" / run_id / name).open("a") as log:
+            log.write(json.dumps({"text": planted}) + "\n")
+    made = workplace.start("fl-server", "report", run_id, "--bundle", "--out", "run.zip")
+    assert made.wait(START_TIMEOUT_S) == 0, workplace.printed(made)
+    with zipfile.ZipFile(workplace.folder / "run.zip") as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert json.loads(files["MANIFEST.json"])["missing"] == [
+        {"name": "sites/south.jsonl", "reason": "No such file or directory"}
+    ]
+    needles = (uid[:20], ".mhd", "open-sesame", "$2b$", str(scans), str(workplace.folder))
+    assert not [(name, each) for name, text in files.items() for each in needles if each in text]
+    assert '"text": "<scan> of <uid>, password=<secret>, <secret>"' in files["sites/north.jsonl"]
 
 
 def check_model_is_the_simulated_one(workplace: Workplace, folder: Path) -> None:
@@ -282,7 +323,12 @@ def find_series_uids(workplace: Workplace, scans: Path) -> list[str]:
     """Name the texts of coordinator and sites that hold a scan's UID, but for a hospital's own patches."""
     uids = (scans / "seriesuids.csv").read_text().split()
     texts = [*workplace.folder.glob("*.log"), *workplace.home.rglob("*.log")]
-    texts += [*workplace.home.rglob("*.json"), *workplace.home.rglob("*.html"), workplace.home / "fedluna.db"]
+    texts += [
+        *workplace.home.rglob("*.jsonl"),
+        *workplace.home.rglob("*.json"),
+        *workplace.home.rglob("*.html"),
+        workplace.home / "fedluna.db",
+    ]
     told = [text for text in texts if "patches" not in text.parts]
     return [text.name for text in told if any(uid.encode() in text.read_bytes() for uid in uids)]
 
