@@ -1,9 +1,9 @@
 """Flower's SuperLink with TLS and known keys on the port that sites reach; it is run by ``superlink.py``.
 
 Stock Flower 1.39 has one certificate for that port and for its own on loopback, so that an organisation's
-certificate would have to name ``127.0.0.1``; it tells a site whose key is refused not why; and it can
-neither unregister a node that never came nor register a key again. Those four things are changed here, and a
-site may look in before the day. Without certificates it is Flower's own, which ends with its launcher.
+certificate would have to name ``127.0.0.1``; and it tells a site whose key is refused not why. Both are
+changed here, a site may look in before the day, and what it keeps is a ``PatientLinkState``. Without
+certificates only that is ours.
 """
 
 import importlib
@@ -19,7 +19,7 @@ from typing import Any
 import grpc
 from flwr.common.constant import PUBLIC_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from flwr.server.superlink.fleet.grpc_rere.node_auth_server_interceptor import NodeAuthServerInterceptor
-from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
+from flwr.server.superlink.linkstate import linkstate_factory
 from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.primitives.asymmetric import verify_signature
 
@@ -29,6 +29,7 @@ from fl_core.keys import parse_public_key_pem
 from fl_core.processes import end_with_parent
 from fl_core.versions import find_versions
 from fl_server.credentials import AUTHORITY, CERTIFICATE, KEY
+from fl_server.link_state import PatientLinkState
 from fl_server.refusals import PREFIX
 from fl_server.superlink import CERTIFICATES_VARIABLE
 
@@ -114,22 +115,9 @@ def _tell(cause: Cause, key: bytes, context: grpc.ServicerContext) -> None:
     sys.stderr.flush()
 
 
-def _delete_node(state: InMemoryLinkState, owner_aid: str, node_id: int) -> None:
-    """Unregister a node, also one that never came, so that its key may be registered again."""
-    with state.lock:
-        node: Any = state.nodes.get(node_id)
-        if node and node.online_until is None:
-            node.online_until = 0.0
-        FLOWERS_DELETE_NODE(state, owner_aid, node_id)
-        state.node_public_key_to_node_id.pop(node.public_key, None)
-
-
-FLOWERS_DELETE_NODE = InMemoryLinkState.delete_node
-
-
 if __name__ == "__main__":
     end_with_parent()  # nobody else would end it
+    vars(linkstate_factory)["InMemoryLinkState"] = PatientLinkState
     if CERTIFICATES_VARIABLE in os.environ:
-        setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010 - a method in place of Flower's
         STOCK.SuperLinkLifespan = GuardedLifespan
     STOCK.flower_superlink()
