@@ -31,7 +31,7 @@ class SmallDisk:
     @classmethod
     @contextlib.contextmanager
     def mounted(cls, folder: Path, *, megabytes: int) -> Iterator["SmallDisk"]:
-        """Mount it on a new folder; where that may not be, skip the test, or fail it (FEDLUNA_REQUIRE_ALL)."""
+        """Mount it on a new folder; where that may not be, skip the test, or fail it as ``require`` does."""
         folder.mkdir()
         options = f"size={megabytes}m"
         command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
