@@ -23,6 +23,7 @@ import typer
 from rich.console import Console
 
 from fl_core.errors import RunFailedError
+from fl_core.interruption import end_when_asked
 from fl_core.processes import check_port_is_free, end_child, find_free_port, start_child
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 
@@ -94,7 +95,7 @@ def demo(
     version: VersionOption = False,
 ) -> None:
     """Train one model on the synthetic scans of several hospitals, all on this machine."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_when_asked()
     this = Demo(folder.resolve(), sites, rounds, scans_per_site, port, monitor_port)
     check_port_is_free("127.0.0.1", port, setting="--port")
     with ExitStack() as children:
