@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable
 from importlib.metadata import version
 
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
 
 from fl_client.site import Site
+from fl_client.workbench import Workbench
 from fl_core import messages
+from fl_core.status import name_task, pack_status
 from luna16.bootstrap import draw_replicates
 from luna16.diameters import count_bands
 from luna16.scan_scores import count_scans
@@ -19,10 +21,11 @@ logger = logging.getLogger(__name__)
 OnRefusal = Callable[[str], None]
 
 
-def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientApp:
-    """Make the ClientApp that answers the coordinator for ``site``.
+def make_client_app(site: Site, bench: Workbench, instance: str, on_refusal: OnRefusal) -> ClientApp:
+    """Make the ClientApp that answers the coordinator for ``site``, at whose ``bench`` the tasks are done.
 
-    ``on_refusal`` is told the reason when the coordinator does not want this site.
+    Questions are answered at any time, also while a task is done. ``on_refusal`` is told the reason when
+    the coordinator does not want this site.
     """
     app = ClientApp()
 
@@ -42,17 +45,21 @@ def make_client_app(site: Site, instance: str, on_refusal: OnRefusal) -> ClientA
         logger.warning("The coordinator did not take this site's update. %s", reason)
         return Message(RecordDict(), reply_to=message)
 
+    @app.query("status")
+    def status(message: Message, _context: Context) -> Message:
+        return Message(pack_status(bench.status), reply_to=message)
+
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:
         return Message(_prepare(site, message.content), reply_to=message)
 
     @app.train()
     def train(message: Message, _context: Context) -> Message:
-        return Message(_train(site, message.content), reply_to=message)
+        return Message(_train(site, bench, message.content), reply_to=message)
 
     @app.evaluate()
     def evaluate(message: Message, _context: Context) -> Message:
-        return Message(_evaluate(site, message.content), reply_to=message)
+        return Message(_evaluate(site, bench, message.content), reply_to=message)
 
     return app
 
@@ -74,39 +81,48 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
     return messages.pack_prepare_reply(reply)
 
 
-def _train(site: Site, content: RecordDict) -> RecordDict:
+def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
     site.agree_to_round(settings, messages.unpack_num_sites(content))
-    received = messages.unpack_weights(content)
-    personal = site.find_personal(settings, task)
-    weights, result = site.train(personal.put_over(received), settings, task.round_no)
-    reply = messages.TrainReply(
-        task=task,
-        weights=personal.keep_back(weights, received),
-        num_examples=result.num_examples,
-        loss=result.loss,
-        train_s=time.perf_counter() - started_s,
-        began_at_s=began_at_s,
-        batch_size=result.batch_size,
-        num_set_aside=len(site.prepare(settings.data).set_aside),
-    )
-    return messages.pack_train_reply(reply)
+
+    def work() -> RecordDict:
+        site.count_round()
+        received = messages.unpack_weights(content)
+        personal = site.find_personal(settings, task)
+        weights, result = site.train(personal.put_over(received), settings, task.round_no)
+        reply = messages.TrainReply(
+            task=task,
+            weights=personal.keep_back(weights, received),
+            num_examples=result.num_examples,
+            loss=result.loss,
+            train_s=time.perf_counter() - started_s,
+            began_at_s=began_at_s,
+            batch_size=result.batch_size,
+            num_set_aside=len(site.prepare(settings.data).set_aside),
+        )
+        return messages.pack_train_reply(reply)
+
+    return bench.answer(MessageType.TRAIN, name_task(MessageType.TRAIN, content), work)
 
 
-def _evaluate(site: Site, content: RecordDict) -> RecordDict:
+def _evaluate(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
     site.agree(settings)
-    weights = site.find_personal(settings, task).put_over(messages.unpack_weights(content))
-    scans = site.evaluate(weights, settings, task.round_no, on_test=messages.wants_test(content))
-    wants_detection = messages.wants_detection(content)
-    reply = messages.EvaluateReply(
-        counts=count_scans(scans),
-        bands=count_bands(scans),
-        replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
-        detection=site.detect(weights, settings, task.round_no) if wants_detection else None,
-        evaluate_s=time.perf_counter() - started_s,
-        began_at_s=began_at_s,
-    )
-    return messages.pack_evaluate_reply(reply)
+
+    def work() -> RecordDict:
+        weights = site.find_personal(settings, task).put_over(messages.unpack_weights(content))
+        scans = site.evaluate(weights, settings, task.round_no, on_test=messages.wants_test(content))
+        wants_detection = messages.wants_detection(content)
+        reply = messages.EvaluateReply(
+            counts=count_scans(scans),
+            bands=count_bands(scans),
+            replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
+            detection=site.detect(weights, settings, task.round_no) if wants_detection else None,
+            evaluate_s=time.perf_counter() - started_s,
+            began_at_s=began_at_s,
+        )
+        return messages.pack_evaluate_reply(reply)
+
+    return bench.answer(MessageType.EVALUATE, name_task(MessageType.EVALUATE, content), work)

@@ -1,25 +1,28 @@
 """Flower's SuperNode as a process that asks for work four times a second, and ends when it is refused.
 
-Stock Flower 1.39 sleeps three seconds whenever there is nothing to do, which a round pays twice; it says that
-it is alive every 20 seconds, so that a lost site keeps its place for a minute; and its exit code does not say
-why the coordinator refused it. It has no setting for any of that. ``supernode.py`` runs this.
+Stock Flower 1.39 sleeps three seconds whenever there is nothing to do, which a round pays twice; as long as a
+task is at work it fetches no other message, so that nobody can ask how far that is; it says that it is alive
+every 20 seconds, so that a lost site keeps its place for a minute; and its exit code does not say why the
+coordinator refused it. It has no setting for any of that. ``supernode.py`` runs this.
 """
 
 import os
 import time
 import traceback
 import types
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 from flwr.client.grpc_rere_client import connection
 from flwr.supercore import heartbeat
-from flwr.supercore.app_utils import start_parent_process_monitor
 from flwr.supercore.error import FlowerError
 from flwr.supernode import start_client_internal
 from flwr.supernode.cli import flower_supernode
+from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
 
 from fl_core.admission import Cause
+from fl_core.processes import end_with_parent
 from fl_core.prompt_flower import wait_shortly_for_weights
 
 MAX_SLEEP_S = 0.25
@@ -29,6 +32,30 @@ HEARTBEAT_S = 10
 
 def _sleep_shortly(seconds: float) -> None:
     time.sleep(min(seconds, MAX_SLEEP_S))
+
+
+def _pull_or_rest(pull: Callable[..., int | None]) -> Callable[..., int]:
+    """Wrap what fetches a message: where there is none, Flower would neither send nor look again for long."""
+
+    def pull_or_rest(**options: Any) -> int:
+        run_id = pull(**options)
+        if run_id is None:
+            time.sleep(MAX_SLEEP_S)
+        return run_id or 0
+
+    return pull_or_rest
+
+
+def _push_if_any(push: Callable[..., None]) -> Callable[..., None]:
+    """Wrap what sends replies: Flower would wait until there is one."""
+
+    def push_if_any(*, state: InMemoryNodeState, **options: Any) -> None:
+        with state.lock_msg_store:
+            entries = list(state.msg_store.values())
+        if any(entry.message.metadata.reply_to_message_id and not entry.is_retrieved for entry in entries):
+            push(state=state, **options)
+
+    return push_if_any
 
 
 def _find_cause(error: grpc.RpcError) -> Cause | None:
@@ -60,12 +87,14 @@ def _end_when_refused(make_invoker: Any) -> Any:
 if __name__ == "__main__":
     prompt_time = types.SimpleNamespace(sleep=_sleep_shortly, time=time.time)
     vars(start_client_internal)["time"] = prompt_time
+    for name, wrap in {"_pull_and_store_message": _pull_or_rest, "_push_messages": _push_if_any}.items():
+        vars(start_client_internal)[name] = wrap(vars(start_client_internal)[name])
     retries = "_make_fleet_connection_retry_invoker"
     vars(start_client_internal)[retries] = _end_when_refused(vars(start_client_internal)[retries])
     for module in (connection, heartbeat):
         vars(module)["HEARTBEAT_DEFAULT_INTERVAL"] = HEARTBEAT_S
     wait_shortly_for_weights()
-    start_parent_process_monitor(os.getppid())
+    end_with_parent()
     try:
         flower_supernode()
     except Exception:  # noqa: BLE001 - the edge of a process

@@ -15,10 +15,11 @@ from fl_client.home import SiteHome
 from fl_client.link import Link
 from fl_client.site import Site
 from fl_client.supernode import SuperNode
+from fl_client.workbench import Workbench
 from fl_client.worker import Worker
 from fl_core.admission import Cause
 from fl_core.config import SiteConfig
-from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError, TaskDeclinedError
+from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError, TaskDeclinedError, TaskOutdatedError
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +67,9 @@ class EndOfSession:
         if isinstance(error, TaskDeclinedError):
             logger.warning("A task of the coordinator was declined. %s", error)
             return str(error)
+        if isinstance(error, TaskOutdatedError):
+            logger.info("A task was left for a newer one of the coordinator.")
+            return str(error)
         if isinstance(error, SiteDataError):
             self.error = error
             return "The site's data cannot be used; its own terminal says why."
@@ -95,9 +99,10 @@ def take_part(config: SiteConfig, link: Link, folder: Path, console: Console) ->
     """
     end = EndOfSession()
     with closing(SiteHome(folder, config.site)) as home, SiteDisplay(console) as display:
-        site = Site(config, home, display)
+        bench = Workbench()
+        site = Site(config, home, display, bench)
         site.prepare(home.last_data_config())
-        worker = Worker(make_client_app(site, home.instance(), end.refuse), end.explain)
+        worker = Worker(make_client_app(site, bench, home.instance(), end.refuse), end.explain)
         while end.is_open:
             display.show(f"looking for the coordinator at {link.server}")
             wait_for_server(link, display.say)

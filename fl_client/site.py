@@ -1,5 +1,6 @@
 """One hospital at work: its shard, model and device, kept warm from round to round."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -8,9 +9,10 @@ from typing import TypeVar
 import torch
 
 from fl_client.consent import check_num_sites, check_task, count_round
-from fl_client.display import SiteDisplay
+from fl_client.display import OnStep, SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.personal import PersonalLayers
+from fl_client.workbench import Workbench
 from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import MessageError, SiteDataError
 from fl_core.messages import TaskId, Weights
@@ -47,10 +49,12 @@ class Site:
     Raises SiteDataError, with the site's name, when its data cannot be used.
     """
 
-    def __init__(self, config: SiteConfig, home: SiteHome, display: SiteDisplay) -> None:
+    def __init__(self, config: SiteConfig, home: SiteHome, display: SiteDisplay, bench: Workbench) -> None:
         self.config = config
         self._home = home
         self._display = display
+        self._bench = bench
+        self._preparing = threading.Lock()
         self._device = _select_device(config)
         self._prepared: Prepared | None = None
         self._built: tuple[ModelConfig, torch.nn.Module] | None = None
@@ -61,9 +65,12 @@ class Site:
         check_task(self.config.consent, settings)
 
     def agree_to_round(self, settings: TaskSettings, num_sites: int | None) -> None:
-        """Count a round that the site agrees to train; TaskDeclinedError if it goes beyond its consent."""
+        """Raise TaskDeclinedError if a round goes beyond the site's consent."""
         self.agree(settings)
         check_num_sites(self.config.consent, num_sites)
+
+    def count_round(self) -> None:
+        """Count a round that begins; TaskDeclinedError if it is one too many for today."""
         begun_at = count_round(self.config.consent, self._home.rounds_begun_at(), datetime.now(UTC))
         self._home.keep_rounds_begun_at(begun_at)
 
@@ -90,7 +97,7 @@ class Site:
     def train(self, weights: Weights, settings: TaskSettings, round_no: int) -> tuple[Weights, TrainResult]:
         """Train ``weights`` on the training scans; returns the new weights and what was done."""
         training = self._fitting.get(settings, settings.training)
-        on_step = self._display.show(f"round {round_no}: training")
+        on_step = self._follow(round_no, "training")
 
         def train(shard: Shard) -> tuple[torch.nn.Module, TrainResult]:
             model = self._load_model(settings.model, weights)
@@ -118,7 +125,7 @@ class Site:
     ) -> list[ScanScores]:
         """Score ``weights`` on each validation scan, or on each test scan."""
         model = self._load_model(settings.model, weights)
-        on_step = self._display.show(f"round {round_no}: evaluating")
+        on_step = self._follow(round_no, "evaluating")
 
         def evaluate(shard: Shard) -> list[ScanScores]:
             patch_set = _find_test(shard) if on_test else shard.validation
@@ -140,7 +147,7 @@ class Site:
         """Find the nodules of each validation scan from the scan alone, and count what was right."""
         shard = self.prepare(settings.data)
         model = Checkpoint(self._load_model(settings.model, weights), settings.data)
-        on_scan = self._display.show(f"round {round_no}: finding nodules")
+        on_scan = self._follow(round_no, "finding nodules")
         found = detect_in_shard(
             Detector(model, sha256="", network=settings.model.name),
             self.config.data_root,
@@ -164,14 +171,27 @@ class Site:
         """Do work on the shard, which is mended where its patches on disk turn out to be damaged."""
         prepared = self._prepare(config)
         shard, result = use_shard(prepared.shard, work)
-        self._prepared = replace(prepared, shard=shard)
+        with self._preparing:
+            if self._prepared is prepared:
+                self._prepared = replace(prepared, shard=shard)
         return result
 
+    def _follow(self, round_no: int, work: str) -> OnStep:
+        """Show how far a task is, here and to the coordinator; each step ends it if there is a newer one."""
+        show = self._display.show(f"round {round_no}: {work}")
+
+        def on_step(num_done: int, num_steps: int) -> None:
+            show(num_done, num_steps)
+            self._bench.advance(work, num_done, num_steps)
+
+        return on_step
+
     def _prepare(self, config: DataConfig) -> Prepared:
-        if self._prepared is None or self._prepared.config != config:
-            self._prepared = self._load_shard(config)
-            self._home.keep_data_config(config)
-        return self._prepared
+        with self._preparing:
+            if self._prepared is None or self._prepared.config != config:
+                self._prepared = self._load_shard(config)
+                self._home.keep_data_config(config)
+            return self._prepared
 
     def _load_shard(self, config: DataConfig) -> Prepared:
         on_progress = self._display.show("reading scans")

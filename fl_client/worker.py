@@ -15,9 +15,9 @@ import httpx
 from flwr.app import Context, Error, Message
 from flwr.clientapp import ClientApp
 from flwr.common.constant import ErrorCode, SubStatus
-from flwr.proto.runtime_pb2 import AcquireTaskRequest
+from flwr.proto.runtime_pb2 import AcquireTaskRequest, SendTaskHeartbeatRequest
 from flwr.supercore.constant import TaskType
-from flwr.supercore.heartbeat import HeartbeatSender, make_task_heartbeat_fn_http
+from flwr.supercore.heartbeat import HeartbeatSender
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
 from flwr.supercore.interceptors import RuntimeTokenHttpInterceptor, RuntimeVersionHttpInterceptor
 from flwr.supercore.retry import make_simple_http_retry_invoker
@@ -39,7 +39,7 @@ ExplainFailure = Callable[[Exception], str]
 
 
 class Worker:
-    """Runs tasks one at a time on one ClientApp.
+    """Runs tasks on one ClientApp, each in a thread: the app answers questions while it computes.
 
     ``explain_failure`` is told the exception that a task ended with and returns the words that the
     coordinator may read: an exception's own text can hold paths or patient data.
@@ -48,7 +48,6 @@ class Worker:
     def __init__(self, app: ClientApp, explain_failure: ExplainFailure) -> None:
         self._app = app
         self._explain_failure = explain_failure
-        self._compute = threading.Lock()
         wait_shortly_for_weights()
 
     def serve(self, runtime_address: str, is_wanted: Callable[[], bool]) -> None:
@@ -65,14 +64,13 @@ class Worker:
 
     def _run_task(self, runtime_address: str, token: str) -> None:
         client = _connect(runtime_address, token)
-        heartbeat = HeartbeatSender(make_task_heartbeat_fn_http(client))
+        heartbeat = HeartbeatSender(lambda: _beat(client))
         heartbeat.start()
         context = None
         status, details = SubStatus.FAILED, "The task could not be fetched or answered."
         try:
             message, context, _run, _bundle = pull_task_input(client)
-            with self._compute:
-                reply = self._answer(message, context)
+            reply = self._answer(message, context)
             push_message(client, reply, context)
             status, details = SubStatus.COMPLETED, ""
         except LOST_ON_THE_WAY as error:
@@ -102,6 +100,21 @@ def _connect(runtime_address: str, token: str | None = None) -> RuntimeHttpClien
         interceptors=[RuntimeVersionHttpInterceptor(component_name="flwr-clientapp"), *sign],
         retry_invoker=retries,
     )
+
+
+def _beat(client: RuntimeHttpClient) -> bool:
+    """Tell the SuperNode that a task is at work; False lets Flower try again soon.
+
+    Flower's own ends the whole process if the SuperNode has given the task up, as after a machine's sleep.
+    The coordinator sends it again.
+    """
+    try:
+        client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
+    except httpx.HTTPStatusError:
+        return True
+    except httpx.TransportError:
+        return False
+    return True
 
 
 def _acquire_task(client: RuntimeHttpClient) -> str | None:

@@ -68,7 +68,9 @@ SiteName = Annotated[str, AfterValidator(check_site_name)]
 class FederationConfig(Settings):
     """How many rounds, with how many sites, and how long the coordinator waits.
 
-    A round with fewer than ``min_sites`` good updates leaves the model as it was and is held again, up to
+    A round ends when all have answered; with ``min_sites`` good updates, when each of the others has had
+    three times what it took before, or was lost for ``lost_site_s``; and after ``round_timeout_s`` in any
+    case. With fewer good updates it leaves the model as it was and is held again after a pause, up to
     ``repeats`` times in a row; then the run ends. With ``detect_in_last_round`` the sites also find the
     nodules of their validation scans from the scans alone, after the last round: minutes for each scan
     without a GPU.
@@ -83,7 +85,8 @@ class FederationConfig(Settings):
     min_sites: PositiveInt = 2
     wait_for_sites_s: Seconds = 3600.0
     round_timeout_s: Seconds = 3600.0
-    repeats: Annotated[int, Field(ge=0, le=100)] = 2
+    lost_site_s: Seconds = 60.0
+    repeats: Annotated[int, Field(ge=0, le=20)] = 5
     detect_in_last_round: bool = False
     best_by: Literal["cpm", "auc", "average_precision", "loss"] = "cpm"
     patience: Annotated[int, Field(ge=0, le=10_000)] = 0

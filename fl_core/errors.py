@@ -10,7 +10,9 @@ FedLunaError                 1  the run failed
 │   ├── KitError                the file by which a site finds its coordinator
 │   └── SiteRefusedError        the coordinator refused this site
 ├── MessageError             1  a message between coordinator and site lacks a part
-│   └── TaskDeclinedError       a site did not agree to the task that it was sent
+│   ├── TaskDeclinedError       a site did not agree to the task that it was sent
+│   ├── TaskOutdatedError       the coordinator has asked for something newer meanwhile
+│   └── NoAnswerError           a site has not answered in its time
 ├── StoreError               1  the metrics store cannot be read or written
 │   ├── StoreUnavailableError   not at present: the same may work later
 │   ├── StoreTooNewError     2  a newer FedLuna wrote it; a UsageError too
@@ -66,6 +68,14 @@ class MessageError(FedLunaError):
 
 class TaskDeclinedError(MessageError):
     """A task goes beyond what the site agrees to; the coordinator is told this very text."""
+
+
+class TaskOutdatedError(MessageError):
+    """A task was left undone, as the coordinator has asked for something newer meanwhile."""
+
+
+class NoAnswerError(MessageError):
+    """A site has not answered in its time."""
 
 
 class StoreError(FedLunaError):

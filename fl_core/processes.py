@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import psutil
 from fl_core.errors import AddressInUseError
 
 GRACE_S = 5.0
+PARENT_POLL_S = 0.2
+PARENT_VARIABLE = "FEDLUNA_PARENT"
 
 
 def flower_environment(flower_home: Path) -> dict[str, str]:
@@ -37,7 +41,28 @@ def start_child(command: Sequence[str], *, log_file: Path, env: dict[str, str]) 
     """Start a child in a process group of its own, so that Ctrl-C reaches it only through us."""
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
+        return subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=log,
+            env={**env, PARENT_VARIABLE: str(os.getpid())},
+            start_new_session=True,
+        )
+
+
+def end_with_parent() -> None:
+    """Let this process, of ``start_child``, be told to end once the one that started it has ended in any way.
+
+    Flower's monitor looks for a process of that number, which a killed one keeps until it is waited for.
+    """
+    parent_pid = int(os.environ[PARENT_VARIABLE])
+
+    def watch() -> None:
+        while os.getppid() == parent_pid:
+            time.sleep(PARENT_POLL_S)
+        signal.raise_signal(signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def end_child(child: subprocess.Popen[bytes], *, grace_s: float = GRACE_S) -> None:

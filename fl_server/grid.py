@@ -1,4 +1,4 @@
-"""Flower's Grid for one run: admitted sites only, prompt, and every reply told the moment it comes.
+"""Flower's Grid for one run: admitted sites only, and waits that are short and let others do their part.
 
 Stock Flower looks for replies every three seconds and hands them over when all are there.
 """
@@ -13,22 +13,19 @@ from flwr.supercore.run import Run
 POLL_S = 0.1
 TICK_S = 2.0
 
-OnReply = Callable[[int, Message], None]
 OnTick = Callable[[], None]
 
 
 class PromptGrid(Grid):
     """Wraps the Grid that Flower gives the ServerApp.
 
-    ``node_ids`` are the nodes that may take part. ``on_reply`` is told the node that a message was sent
-    to and its reply; ``on_tick`` is called every two seconds as long as replies are waited for.
+    ``node_ids`` are the nodes that may take part; ``on_tick`` is called every two seconds in a wait.
     """
 
     def __init__(self, grid: Grid) -> None:
         super().__init__()
         self._grid = grid
         self._next_tick_s = 0.0
-        self.on_reply: OnReply = lambda _node_id, _reply: None
         self.on_tick: OnTick = lambda: None
         self.node_ids: frozenset[int] = frozenset()
 
@@ -44,25 +41,6 @@ class PromptGrid(Grid):
     def get_node_ids(self) -> Iterable[int]:
         """Return the admitted nodes that are connected; this is what strategies draw from."""
         return sorted(self.node_ids & self.get_online_node_ids())
-
-    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        """Send all messages and return the replies that came within ``timeout`` seconds."""
-        sent = list(messages)
-        node_of = {
-            message_id: message.metadata.dst_node_id
-            for message_id, message in zip(self.push_messages(sent), sent, strict=True)
-            if message_id  # Flower gives None for a node that has gone
-        }
-        give_up_at = time.monotonic() + timeout if timeout is not None else float("inf")
-        replies: list[Message] = []
-        while node_of and time.monotonic() < give_up_at:
-            for reply in self.pull_messages(list(node_of)):
-                replies.append(reply)
-                # The source of an error reply is the SuperLink, so the node is the one that was asked.
-                self.on_reply(node_of.pop(reply.metadata.reply_to_message_id), reply)
-            if node_of:
-                self.rest()
-        return replies
 
     def rest(self) -> None:
         """Pass a moment of waiting, with a tick when one is due."""
@@ -94,6 +72,12 @@ class PromptGrid(Grid):
     ) -> Message:
         """Make a message; Flower keeps this for old strategies only."""
         return self._grid.create_message(content, message_type, dst_node_id, group_id, ttl)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Leave it to Flower, which waits for all; a run sends with ``Dispatch``."""
+        return self._grid.send_and_receive(messages, timeout=timeout)
 
     def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
         """Send messages without waiting for replies."""

@@ -20,13 +20,13 @@ import grpc
 from flwr.common.constant import PUBLIC_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from flwr.server.superlink.fleet.grpc_rere.node_auth_server_interceptor import NodeAuthServerInterceptor
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
-from flwr.supercore.app_utils import start_parent_process_monitor
 from flwr.supercore.error import ApiErrorCode, FlowerError
 from flwr.supercore.primitives.asymmetric import verify_signature
 
 from fl_core.admission import LOOK_METHOD, Cause, Look
 from fl_core.errors import KeyFileError
 from fl_core.keys import parse_public_key_pem
+from fl_core.processes import end_with_parent
 from fl_core.versions import find_versions
 from fl_server.credentials import AUTHORITY, CERTIFICATE, KEY
 from fl_server.refusals import PREFIX
@@ -128,7 +128,7 @@ FLOWERS_DELETE_NODE = InMemoryLinkState.delete_node
 
 
 if __name__ == "__main__":
-    start_parent_process_monitor(os.getppid())  # without its launcher, nobody would end it
+    end_with_parent()  # nobody else would end it
     if CERTIFICATES_VARIABLE in os.environ:
         setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010 - a method in place of Flower's
         STOCK.SuperLinkLifespan = GuardedLifespan

@@ -213,10 +213,24 @@ class Recorder:
         text = f"Site '{site}' sits out: {reason} `fl-server sites allow {site}` lets it back."
         self.keep_event("site_sits_out", text, site, level=logging.WARNING)
 
-    def keep_no_answer(self, site: str) -> None:
-        """Write that a site did not answer in time."""
-        self._put(self._change_part(site, state=SiteRoundState.LATE))
-        self.keep_event("site_late", f"Site '{site}' did not answer in round {self._round.round_no}.", site)
+    def keep_no_answer(self, site: str, reason: str) -> None:
+        """Write that a site did not answer in its time."""
+        self._put(self._change_part(site, state=SiteRoundState.LATE, reason=reason))
+        text = f"Site '{site}' is left behind in round {self._round.round_no}: {reason}"
+        self.keep_event("site_late", text, site, level=logging.WARNING)
+
+    def part_of(self, site: str) -> SiteRoundRow:
+        """Return what is known of a site's part of the round."""
+        return self._site_rounds[site]
+
+    def keep_late_update(self, part: SiteRoundRow, late_s: float) -> None:
+        """Write that an update has come after its round was closed."""
+        told = f"came {late_s:.0f} s after the round was closed, and was dropped."
+        row = replace(part, train_received_at=utc_now(), reason=f"The update {told}")
+        self._put(row)
+        self.keep_event(
+            "late_update", f"The update of site '{part.site}' for round {part.round_no} {told}", part.site
+        )
 
     def end_round(self, train_loss: float | None, sheet: ScoreSheet) -> None:
         """Write the federation's numbers and that the round is over."""

@@ -6,6 +6,7 @@ the coordinator has shut out is refused too; one that is in a round has no part 
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
@@ -18,10 +19,12 @@ from fl_core.errors import ConfigError, MessageError, RunFailedError, TaskDeclin
 from fl_core.messages import JoinReply, PrepareReply
 from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
+from fl_server.progress_table import format_duration
 from fl_server.recorder import Recorder
 from fl_server.run_control import RunControl
 from fl_server.site_clock import Exchange
-from fl_store.rows import SiteRow, utc_now
+from fl_server.wait_lines import WaitLines
+from fl_store.rows import STATE_SEPARATOR, SiteRow, utc_now
 from luna16.data_card import DataCard
 
 logger = logging.getLogger(__name__)
@@ -80,7 +83,7 @@ class RollCall:
         how far each two are apart is kept.
         """
         self._control.look()
-        give_up_at = time.monotonic() + timeout_s
+        give_up_at, lines = time.monotonic() + timeout_s, WaitLines(self._recorder)
         while self._control.is_paused or len(ready := self._gather()) < num_sites:
             if self._control.rest_while_paused(self._grid.rest):
                 give_up_at = time.monotonic() + timeout_s
@@ -91,6 +94,7 @@ class RollCall:
                     "Start more sites, or lower min_sites in [federation]."
                 )
             else:
+                lines.tell_when_due(_describe_wait(num_sites, ready, give_up_at))
                 self._grid.rest()
         self._compare(ready)
 
@@ -108,25 +112,38 @@ class RollCall:
             if member.is_ready and site not in self._left_out
         )
 
-    def tick(self) -> None:
-        """Look at what was asked, call, and write who is there: every few seconds, as that goes to disk."""
+    def tick(self, notes: Mapping[str, str] | None = None) -> None:
+        """Look at what was asked, call, and write who is there: every few seconds, as that goes to disk.
+
+        ``notes`` are added to the states of sites.
+        """
         self._control.look()
         self.call()
         online = self._grid.get_online_node_ids()
         self._recorder.keep_presence(
             {
-                site: self._describe(site, member)
+                site: self._describe(site, member, (notes or {}).get(site))
                 for site, member in self._members.items()
                 if member.node_id in online
             }
         )
 
-    def _describe(self, site: str, member: Member) -> str:
+    def _describe(self, site: str, member: Member, note: str | None) -> str:
+        state = self._state_of(site, member)
+        return f"{state}{STATE_SEPARATOR}{note}" if note else state
+
+    def _state_of(self, site: str, member: Member) -> str:
         if not self._control.is_allowed(site):
             return "revoked"
         if not member.is_ready:
             return "preparing"
         return self._recorder.site_round_states().get(site, "ready")
+
+    def ready_nodes(self) -> dict[str, int]:
+        """Return the node of each site that is connected and ready at this moment."""
+        online = self._grid.get_online_node_ids()
+        members = ((site, m) for site, m in self._members.items() if m.is_ready and m.node_id in online)
+        return {site: member.node_id for site, member in members}
 
     def is_allowed(self, site: str) -> bool:
         """Say whether a site may take part at this moment."""
@@ -135,6 +152,10 @@ class RollCall:
     def site_of(self, node_id: int) -> str:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
+
+    def node_of(self, site: str) -> int:
+        """Return the node that a member has or had last."""
+        return self._members[site].node_id
 
     def num_train_patches_of(self, site: str) -> int:
         """Return how many patches a member says it can train on."""
@@ -253,3 +274,9 @@ class RollCall:
 
 def _count_set_aside(num_scans: int) -> str:
     return f"; it cannot use {num_scans} more" if num_scans else ""
+
+
+def _describe_wait(num_sites: int, ready: list[str], give_up_at: float) -> str:
+    left_s = max(0.0, give_up_at - time.monotonic())
+    there = ", ".join(ready) or "none"
+    return f"Waits for {num_sites} sites; ready are: {there}; {format_duration(left_s)} more at most."

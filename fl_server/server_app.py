@@ -17,6 +17,7 @@ from fl_core.prompt_flower import wait_shortly_for_weights
 from fl_core.terminal import start_logging
 from fl_server.best_model import NoLongerBetterError
 from fl_server.cross_site import write_cross_site_table
+from fl_server.dispatch import Dispatch
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.final_test import hold_final_test
 from fl_server.grid import PromptGrid
@@ -85,15 +86,16 @@ def conduct(
     RunStoppedError if somebody asks for the end.
     """
     roll_call = RollCall(grid, recorder, config.task, control)
-    grid.on_tick = roll_call.tick
     federation = config.federation
+    dispatch = Dispatch(grid, roll_call, recorder, federation)
+    grid.on_tick = dispatch.tick
     roll_call.wait_for(federation.min_sites, federation.wait_for_sites_s)
     recorder.keep_run_state(RunState.RUNNING)
-    strategy = NoduleFedAvg(config, grid, roll_call, recorder, folder)
+    strategy = NoduleFedAvg(config, dispatch, roll_call, recorder, folder)
     initial = ArrayRecord(build_model(config.model).state_dict())
     reason = train_rounds(strategy, initial, grid, config, recorder.run_id)
     has_test = config.data.test_fraction > 0
-    evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=has_test)
+    evaluation = ExtraEvaluation(config, dispatch, roll_call, recorder, on_test=has_test)
     if has_test:
         hold_final_test(evaluation, recorder, folder)
     if federation.cross_site_table:
@@ -106,15 +108,16 @@ def train_rounds(
 ) -> str | None:
     """Hold all rounds, or those until the model gets no better; returns why they are fewer, if they are."""
     train_task, evaluate_task = (pack_settings(config.task, run_id) for _ in range(2))
-    timeout_s = config.federation.round_timeout_s
     try:
         arrays, first_round = strategy.take_up(initial)
         for round_no in range(first_round, config.federation.rounds + 1):
             tasks = strategy.configure_train(round_no, arrays, train_task, grid)
-            made, _ = strategy.aggregate_train(round_no, grid.send_and_receive(tasks, timeout=timeout_s))
+            strategy.gather_updates(tasks)
+            made, _ = strategy.aggregate_train(round_no)
             arrays = made or arrays
             tasks = strategy.configure_evaluate(round_no, arrays, evaluate_task, grid)
-            strategy.aggregate_evaluate(round_no, grid.send_and_receive(tasks, timeout=timeout_s))
+            strategy.gather_evaluations(tasks)
+            strategy.aggregate_evaluate(round_no)
     except NoLongerBetterError as end:
         return str(end)
     return None

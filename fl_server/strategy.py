@@ -3,20 +3,21 @@
 import logging
 from collections.abc import Iterable
 
-from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
 from fl_core import messages
 from fl_core.config import RunConfig
-from fl_core.errors import MessageError, RunFailedError, TaskDeclinedError
+from fl_core.errors import MessageError, NoAnswerError, RunFailedError, TaskDeclinedError
 from fl_core.messages import EvaluateReply, TaskId, Weights
 from fl_server.aggregation import Aggregation
 from fl_server.best_model import BestModel
+from fl_server.dispatch import Dispatch, Errand
 from fl_server.drift import Drift, measure_drift, measure_norm
 from fl_server.extra_evaluation import ExtraEvaluation
-from fl_server.grid import PromptGrid
 from fl_server.leave_one_out import LeaveOneOut
+from fl_server.progress_table import format_duration
 from fl_server.recorder import Recorder
 from fl_server.resume_point import ResumePoint
 from fl_server.roll_call import RollCall
@@ -27,20 +28,23 @@ from fl_server.shortfalls import Shortfalls
 from fl_server.update import Update, as_arrays, as_numpy, average_losses
 from luna16.detection.calibration import Calibration, fit_calibration
 
+FIRST_PAUSE_S = 5.0
+"""Before a round is held again; twice as long before each further time."""
+
 
 class NoduleFedAvg(FedAvg):
     """Averages the sites' weights by their numbers of examples (McMahan et al. 2017, arXiv:1602.05629).
 
     Beyond Flower's FedAvg: sites go by name, an update that cannot be averaged is left out, a round needs
-    ``min_sites`` updates and is held again without them, scores are computed from the sum of the sites'
-    counts, and everything is recorded as it comes. If the run names another strategy, that one tells the
-    sites what it must and makes the new model of the good updates; all the rest is as here.
+    ``min_sites`` updates and is held again without them after a pause, scores are computed from the sum of
+    the sites' counts, and everything is recorded as it comes. If the run names another strategy, that one
+    tells the sites what it must and makes the new model of the good updates; all the rest is as here.
     """
 
     def __init__(
         self,
         config: RunConfig,
-        grid: PromptGrid,
+        dispatch: Dispatch,
         roll_call: RollCall,
         recorder: Recorder,
         folder: RunFolder,
@@ -48,18 +52,18 @@ class NoduleFedAvg(FedAvg):
         super().__init__(min_train_nodes=1, min_evaluate_nodes=1, min_available_nodes=1)
         self.aggregation = Aggregation(config.strategy)
         self._config = config.federation
+        self._training = config.training
         self._norms = NormScreen(config.screening)
         self._shortfalls = Shortfalls(config.training.batch_size, roll_call, recorder)
         self._strikes = Strikes(config.screening.strikes)
-        self._grid = grid
+        self._dispatch = dispatch
         self._roll_call = roll_call
         self._recorder = recorder
         self._folder = folder
         self._best = BestModel(config.federation)
-        evaluation = ExtraEvaluation(config, grid, roll_call, recorder, on_test=False)
+        evaluation = ExtraEvaluation(config, dispatch, roll_call, recorder, on_test=False)
         every = config.federation.leave_one_out_every
         self._leave_one_out = LeaveOneOut(every, evaluation, roll_call, recorder)
-        self._silent: set[str] = set()
         self._updates: dict[str, Update] = {}
         self._evaluations: dict[str, EvaluateReply] = {}
         self._arrays = ArrayRecord()
@@ -80,12 +84,18 @@ class NoduleFedAvg(FedAvg):
         self._best.memory = point.memory["best"]
         self._norms.memory = point.memory["norms"]
         self._strikes.memory = point.memory["strikes"]
+        self._dispatch.pace.memory = point.memory["pace"]
         self._best.check(point.round_no)
         return as_arrays(point.weights), point.round_no + 1
 
     def _keep(self, round_no: int) -> None:
         """Keep what ``take_up`` needs."""
-        memory = {"best": self._best.memory, "norms": self._norms.memory, "strikes": self._strikes.memory}
+        memory = {
+            "best": self._best.memory,
+            "norms": self._norms.memory,
+            "strikes": self._strikes.memory,
+            "pace": self._dispatch.pace.memory,
+        }
         moments = self.aggregation.moments
         self._folder.keep_resume_point(ResumePoint(round_no, as_numpy(self._arrays), moments, memory))
 
@@ -103,20 +113,25 @@ class NoduleFedAvg(FedAvg):
         self._task_id = TaskId(self._recorder.run_id, server_round)
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
         tasks = self.aggregation.configure_train(server_round, arrays, config, grid)
-        self._silent = {self._site_of(task) for task in tasks}
         self._updates, self._evaluations = {}, {}
-        self._recorder.start_round(server_round, sorted(self._silent), _count_bytes(tasks))
-        self._grid.on_reply = self._take_update
+        self._recorder.start_round(server_round, sorted(map(self._site_of, tasks)), _count_bytes(tasks))
         return tasks
+
+    def gather_updates(self, tasks: Iterable[Message]) -> None:
+        """Send the tasks, and wait for the updates as long as that is of use."""
+        round_no = self._task_id.round_no
+        size = self._training.epochs_in_round(round_no)
+        name, quorum = f"Round {round_no}", self._config.min_sites
+        errand = Errand(name, self._take_update, self._note_failure, quorum=quorum, size=size)
+        self._dispatch.expect_late(self._dispatch.ask(list(tasks), errand))
 
     def aggregate_train(
         self,
         server_round: int,
-        replies: Iterable[Message],  # noqa: ARG002 - each was taken as it came
+        replies: Iterable[Message] = (),  # noqa: ARG002 - each was taken as it came
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Average the good updates; RunFailedError if they are too few, however often the round is held."""
         for repeats_left in reversed(range(self._config.repeats + 1)):
-            self._note_silent_sites()
             self._leave_out_revoked_sites()
             self._leave_out_too_long()
             if len(self._updates) >= self._config.min_sites:
@@ -130,36 +145,54 @@ class NoduleFedAvg(FedAvg):
         return arrays, metrics
 
     def configure_evaluate(
-        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+        self,
+        server_round: int,
+        arrays: ArrayRecord,
+        config: ConfigRecord,
+        grid: Grid,  # noqa: ARG002 - whoever has trained is asked, also if it is away for a moment
     ) -> Iterable[Message]:
         """Send the new model to the sites whose updates are in it; the last one is scored with intervals."""
-        tasks: list[Message] = []
         is_last = self._best.is_last(server_round)
         detects = is_last and self._config.detect_in_last_round
         messages.ask_for_more(config, intervals=is_last, detection=detects)
-        if list(grid.get_node_ids()):  # without any, FedAvg would wait for good
-            packed = messages.pack_weights(as_numpy(arrays))
-            tasks = list(super().configure_evaluate(server_round, packed, config, grid))
-        tasks = [task for task in tasks if self._site_of(task) in self._updates]
-        self._silent = set(self._updates)  # also a site that has gone meanwhile
-        self._recorder.start_evaluation(sorted(map(self._site_of, tasks)), _count_bytes(tasks))
-        self._grid.on_reply = self._take_evaluation
+        config[messages.ROUND] = server_round
+        content = RecordDict(
+            {messages.ARRAYS: messages.pack_weights(as_numpy(arrays)), messages.CONFIG: config}
+        )
+        nodes = {site: self._roll_call.node_of(site) for site in sorted(self._updates)}
+        tasks = [
+            Message(content, dst_node_id=node_id, message_type=MessageType.EVALUATE)
+            for node_id in nodes.values()
+        ]
+        self._recorder.start_evaluation(list(nodes), _count_bytes(tasks))
         return tasks
+
+    def gather_evaluations(self, tasks: Iterable[Message]) -> None:
+        """Send the tasks, and wait for the counts as long as that is of use."""
+        round_no = self._task_id.round_no
+        is_usual = not (self._best.is_last(round_no) and self._config.detect_in_last_round)
+        errand = Errand(
+            f"The scoring of round {round_no}",
+            self._take_evaluation,
+            self._note_failure,
+            quorum=self._config.min_sites,
+            size=1.0 if is_usual else None,
+        )
+        self._dispatch.ask(list(tasks), errand)
 
     def aggregate_evaluate(
         self,
         server_round: int,
-        replies: Iterable[Message],  # noqa: ARG002 - each was taken as it came
+        replies: Iterable[Message] = (),  # noqa: ARG002 - each was taken as it came
     ) -> MetricRecord | None:
         """Score the sum of the sites' counts, and keep the model and the history.
 
         NoLongerBetterError if the run is to end here.
         """
-        self._note_silent_sites()
         sheet = ScoreSheet.pool(list(self._evaluations.values()))
         weights = self._arrays.to_torch_state_dict()
         calibration = self._calibrate(sheet)
-        is_best = self._best.take(server_round, sheet.score)
+        is_best = self._has_enough_scores() and self._best.take(server_round, sheet.score)
         kept = self._folder.keep_model(weights, server_round, sheet.score, calibration, is_best=is_best)
         self._recorder.keep_checkpoints(kept)
         self._leave_one_out.measure_if_due(server_round, self._updates, self._evaluations)
@@ -172,23 +205,18 @@ class NoduleFedAvg(FedAvg):
             {name: value for name, value in vars(sheet.score).items() if isinstance(value, float)}
         )
 
-    def _take_update(self, node_id: int, message: Message) -> None:
+    def _take_update(self, site: str, message: Message) -> bool:
         """Write down a site's update the moment it comes; one that is not sound is not taken."""
-        site = self._answering_site(node_id)
         try:
-            content = messages.content_of(message)
-        except MessageError as error:
-            self._note_failure(site, error)
-            return
-        try:
-            reply = messages.unpack_train_reply(content)
+            reply = messages.unpack_train_reply(message.content)
             norm = check_update(reply, self._expect_of(site))
         except MessageError as error:
             self._leave_out(site, str(error))
-            return
+            return False
         self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
         self._shortfalls.look(site, reply)
         self._updates[site] = Update.take(message, reply, norm)
+        return True
 
     def _calibrate(self, sheet: ScoreSheet) -> Calibration | None:
         """Fit probabilities to the marks of whole scans, if the sites told them."""
@@ -225,34 +253,41 @@ class NoduleFedAvg(FedAvg):
         )
         if repeats_left == 0:
             raise RunFailedError(f"{lost}.")
-        self._recorder.keep_event("round_repeated", f"{lost}; it is held again.", level=logging.WARNING)
-        tasks = self.configure_train(round_no, self._arrays, self._task, self._grid)
-        self._grid.send_and_receive(tasks, timeout=self._config.round_timeout_s)
+        pause_s = FIRST_PAUSE_S * 2 ** (self._config.repeats - repeats_left)
+        text = f"{lost}; it is held again in {format_duration(pause_s)}."
+        self._recorder.keep_event("round_repeated", text, level=logging.WARNING)
+        self._dispatch.rest(pause_s)
+        self.gather_updates(self.configure_train(round_no, self._arrays, self._task, self._dispatch.grid))
 
-    def _take_evaluation(self, node_id: int, message: Message) -> None:
+    def _take_evaluation(self, site: str, message: Message) -> bool:
         """Write down a site's counts the moment they come."""
-        site = self._answering_site(node_id)
         try:
-            reply = messages.unpack_evaluate_reply(messages.content_of(message))
+            reply = messages.unpack_evaluate_reply(message.content)
         except MessageError as error:
             self._note_failure(site, error)
-            return
+            return False
         self._evaluations[site] = reply
         self._recorder.keep_evaluated(site, reply, messages.count_bytes(message.content))
+        return True
+
+    def _has_enough_scores(self) -> bool:
+        """Say whether enough sites have scored a model to compare it with others: few scans mean little."""
+        num_sites = len(self._evaluations)
+        if num_sites >= self._config.min_sites:
+            return True
+        text = (
+            f"The model of round {self._task_id.round_no} was scored by {num_sites} sites, fewer than "
+            f"{self._config.min_sites} (min_sites in [federation]): it is not compared with the best."
+        )
+        self._recorder.keep_event("scored_by_few", text, level=logging.WARNING)
+        return False
 
     def _note_failure(self, site: str, error: MessageError) -> None:
-        is_declined = isinstance(error, TaskDeclinedError)
-        keep = self._recorder.keep_declined if is_declined else self._recorder.keep_failure
+        keep = {
+            TaskDeclinedError: self._recorder.keep_declined,
+            NoAnswerError: self._recorder.keep_no_answer,
+        }.get(type(error), self._recorder.keep_failure)
         keep(site, str(error))
-
-    def _answering_site(self, node_id: int) -> str:
-        site = self._roll_call.site_of(node_id)
-        self._silent.discard(site)
-        return site
-
-    def _note_silent_sites(self) -> None:
-        for site in sorted(self._silent):
-            self._recorder.keep_no_answer(site)
 
     def _leave_out_revoked_sites(self) -> None:
         """Drop what has come from a site that was revoked since."""

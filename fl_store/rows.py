@@ -391,9 +391,15 @@ class CheckpointRow:
     written_at: datetime
 
 
+STATE_SEPARATOR = " · "
+
+
 @dataclass(frozen=True)
 class PresenceRow:
-    """When someone was last seen; an older time never replaces a newer one."""
+    """When someone was last seen; an older time never replaces a newer one.
+
+    After the state there may be a note, as in 'training · 40 %'.
+    """
 
     kind: PresenceKind
     name: str

@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from flwr.app import Error, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from fl_core import messages
+from fl_core import messages, status
 from fl_core.messages import EvaluateReply, JoinReply, PrepareReply, TrainReply, Weights
+from fl_core.status import Status
 from luna16.counts import (
     NUM_REPLICATE_BINS,
     NUM_REPLICATES,
@@ -35,8 +37,9 @@ Answerer = Callable[[Message], Answer]
 class FakeGrid(Grid):
     """Gives each message to the answerer of its node at once; None is no answer.
 
-    Each pull returns one reply at most. As with Flower, an error comes from the SuperLink, and a node that
-    is not online gets no message. ``names`` are those that keys were registered with.
+    Each pull returns one reply at most. As with Flower, an error comes from the SuperLink; a node that is
+    not online gets no message, and what it has not answered when it goes is answered for it. ``names``
+    are those that keys were registered with.
     """
 
     def __init__(self) -> None:
@@ -46,6 +49,7 @@ class FakeGrid(Grid):
         self.sent: list[Message] = []
         self.last_first = False
         self._replies: list[Message] = []
+        self._answered: set[str] = set()
 
     def get_node_ids(self) -> Iterable[int]:
         return list(self.nodes)
@@ -72,6 +76,7 @@ class FakeGrid(Grid):
         reply = Message(answer, reply_to=message)
         if reply.has_error():
             reply.metadata.__dict__["_src_node_id"] = SUPERLINK_NODE_ID
+        self._answered.add(message.metadata.message_id)
         self._replies.append(reply)
 
     def answer_late(self, node_id: int, answer: RecordDict | Error) -> None:
@@ -79,7 +84,12 @@ class FakeGrid(Grid):
         self._reply([m for m in self.sent if m.metadata.dst_node_id == node_id][-1], answer)
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        wanted = [reply for reply in self._replies if reply.metadata.reply_to_message_id in set(message_ids)]
+        wanted_ids = set(message_ids)
+        for message in self.sent:
+            is_gone = message.metadata.dst_node_id not in self.nodes
+            if is_gone and message.metadata.message_id in wanted_ids - self._answered:
+                self._reply(message, Error(ErrorCode.NODE_UNAVAILABLE, "The node is gone."))
+        wanted = [reply for reply in self._replies if reply.metadata.reply_to_message_id in wanted_ids]
         found = wanted[-1:] if self.last_first else wanted[:1]
         self._replies = [reply for reply in self._replies if reply not in found]
         return found
@@ -138,13 +148,15 @@ class FakeSite:
     clock_ahead_s: float = 0.0
     card: DataCard = field(default_factory=lambda: make_data_card([]))
     shares_model: bool = False
+    status: Status = field(default_factory=Status)
     instead: dict[str, Answer] = field(default_factory=dict)
 
     def __call__(self, message: Message) -> Answer:
         message_type = message.metadata.message_type
-        if message_type in self.instead:
-            return self.instead[message_type]
-        match message_type:
+        return self.instead[message_type] if message_type in self.instead else self.answer(message)
+
+    def answer(self, message: Message) -> Answer:
+        match message.metadata.message_type:
             case messages.JOIN:
                 return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
@@ -152,6 +164,8 @@ class FakeSite:
                     7, 2, self.num_train_patches, self.card, self.clock_s, self.shares_model
                 )
                 return messages.pack_prepare_reply(prepared)
+            case status.STATUS:
+                return status.pack_status(self.status)
             case "train":
                 task = messages.unpack_task_id(message.content)
                 update = TrainReply(task, self.weights, self.num_examples, self.loss, 0.0, self.clock_s)

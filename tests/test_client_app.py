@@ -15,10 +15,12 @@ from fl_client.client_app import make_client_app
 from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.site import Site
+from fl_client.workbench import Workbench
 from fl_core import messages
 from fl_core.config import ConsentConfig, SiteConfig, TaskSettings
 from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
 from fl_core.messages import JoinReply, Weights
+from fl_core.status import STATUS, Status, unpack_status
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.data_card import make_data_card
 from luna16.model import build_model
@@ -45,8 +47,9 @@ def app(
 ) -> Iterator[ClientApp]:
     home = SiteHome(tmp_path / "north", "north")
     config = SiteConfig(site="north", data_root=scans, device="cpu", consent=consent)
-    site = Site(config, home, SiteDisplay(Console(file=io.StringIO())))
-    yield make_client_app(site, "my word", refusals.append)
+    bench = Workbench()
+    site = Site(config, home, SiteDisplay(Console(file=io.StringIO())), bench)
+    yield make_client_app(site, bench, "my word", refusals.append)
     home.close()
 
 
@@ -180,9 +183,16 @@ def test_round_is_trained_with_enough_sites_and_once_a_day(app: ClientApp) -> No
     with pytest.raises(TaskDeclinedError, match="does not tell"):
         ask(app, "train", told)
     messages.tell_num_sites(told.config_records[messages.CONFIG], 3)
-    assert messages.unpack_train_reply(ask(app, "train", told)).num_examples > 0
+    first = ask(app, "train", told)
+    assert ask(app, "train", told) is first  # not trained again, and not counted
+    told[messages.CONFIG][messages.ROUND] = 2  # type: ignore[index]
     with pytest.raises(TaskDeclinedError, match="1 round in 24 hours"):
         ask(app, "train", told)
+
+
+def test_site_that_does_nothing_says_so(app: ClientApp) -> None:
+    reply = Message(ask(app, STATUS, RecordDict()), dst_node_id=5, message_type=STATUS)
+    assert unpack_status(reply) == Status()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from flwr.app import Error
 from fl_core import messages
 from fl_core.config import RunConfig
 from fl_server import grid as grid_module
+from fl_server.dispatch import Dispatch
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
@@ -35,7 +36,8 @@ def make_evaluation(flower: FakeGrid, store: SqliteStore, *, on_test: bool = Fal
     roll_call = RollCall(grid, recorder, CONFIG.task, RunControl(store, recorder, "r1"))
     for _ in range(9):
         roll_call.call()
-    return ExtraEvaluation(CONFIG, grid, roll_call, recorder, on_test=on_test)
+    dispatch = Dispatch(grid, roll_call, recorder, CONFIG.federation)
+    return ExtraEvaluation(CONFIG, dispatch, roll_call, recorder, on_test=on_test)
 
 
 @pytest.mark.parametrize("on_test", [False, True])
@@ -62,7 +64,7 @@ def test_without_a_site_to_ask_nothing_is_sent(flower: FakeGrid, store: SqliteSt
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
-    [(None, "it did not answer."), (Error(0, "Its disk is full."), "Its disk is full.")],
+    [(None, "It has not answered in 0 s (at work)."), (Error(0, "Its disk is full."), "Its disk is full.")],
 )
 def test_site_without_an_answer_is_named_and_left_out(
     flower: FakeGrid, store: SqliteStore, answer: Error | None, reason: str

@@ -20,8 +20,8 @@ else:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 end_when_asked()
 child = subprocess.Popen(["sleep", "60"], start_new_session=True)
-print(child.pid, flush=True)
 try:
+    print(child.pid, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print("ends", flush=True)

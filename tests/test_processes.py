@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from fl_core.errors import AddressInUseError
@@ -135,3 +136,26 @@ def test_flower_finds_the_tools_of_this_python(tmp_path: Path) -> None:
     assert shutil.which("flower-superlink", path=path) == str(
         Path(sys.executable).with_name("flower-superlink")
     )
+
+
+CHILD = "import time; from fl_core.processes import end_with_parent; end_with_parent(); time.sleep(60)"
+PARENT = f"""
+import os, sys, time
+from pathlib import Path
+from fl_core.processes import start_child
+child = start_child([sys.executable, "-c", {CHILD!r}], log_file=Path(os.devnull), env=dict(os.environ))
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.slow
+def test_child_ends_with_a_parent_that_was_killed_and_not_waited_for() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = psutil.Process(int(parent.stdout.readline()))
+        time.sleep(1)
+        assert child.is_running()
+        parent.kill()
+        psutil.wait_procs([child], timeout=20)
+        assert not child.is_running()

@@ -205,11 +205,26 @@ def test_part_that_a_site_declined_is_a_failure_with_an_event_of_its_own(
 
 def test_site_that_does_not_answer_is_told(recorder: Recorder, store: SqliteStore) -> None:
     recorder.start_round(3, ["north"], bytes_down=0)
-    recorder.keep_no_answer("north")
+    recorder.keep_no_answer("north", "It has not answered in 60 s.")
     assert str(site_round(store).state) == "no answer"
     assert [event.text for event in store.get(EventRow, site="north")] == [
-        "Site 'north' did not answer in round 3."
+        "Site 'north' is left behind in round 3: It has not answered in 60 s."
     ]
+
+
+def test_late_update_is_told_and_leaves_the_part_as_late(recorder: Recorder, store: SqliteStore) -> None:
+    recorder.start_round(3, ["north"], bytes_down=0)
+    recorder.keep_no_answer("north", "It has not answered in 60 s.")
+    part = recorder.part_of("north")
+    recorder.start_round(4, ["north"], bytes_down=0)
+    recorder.keep_late_update(part, 7.4)
+    (kept,) = store.get(SiteRoundRow, round_no=3)
+    assert (str(kept.state), kept.reason) == (
+        "no answer",
+        "The update came 7 s after the round was closed, and was dropped.",
+    )
+    (event,) = store.get(EventRow, kind="late_update")
+    assert event.text.startswith("The update of site 'north' for round 3 came 7 s after")
 
 
 @pytest.mark.parametrize("state", RunState)

@@ -13,6 +13,7 @@ from fl_client import site as site_module
 from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.site import Site
+from fl_client.workbench import Workbench
 from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
@@ -45,7 +46,7 @@ def site(scans: Path, home: SiteHome, paper: io.StringIO) -> Site:
 
 def make_site(home: SiteHome, paper: io.StringIO, *, data_root: Path, device: str = "cpu") -> Site:
     config = SiteConfig(site="north", data_root=data_root, device=device)
-    return Site(config, home, SiteDisplay(Console(file=paper)))
+    return Site(config, home, SiteDisplay(Console(file=paper)), Workbench())
 
 
 def weights_of(seed: int = 0) -> Weights:
@@ -257,5 +258,5 @@ def test_nodules_are_looked_for_in_the_subsets_of_the_site_alone(
     shutil.copytree(scans, data_root)
     (data_root / "subset1").mkdir()  # of another site, and without a scan
     config = SiteConfig(site="north", data_root=data_root, device="cpu", subsets=(0,))
-    site = Site(config, home, SiteDisplay(Console(file=paper)))
+    site = Site(config, home, SiteDisplay(Console(file=paper)), Workbench())
     assert site.detect(weights_of(), SETTINGS, round_no=3).marks.num_scans == 1

@@ -21,7 +21,10 @@ from fl_core.strategies import (
     FedAvgSettings,
     FedMedianSettings,
 )
+from fl_server import dispatch as dispatch_module
 from fl_server import grid as grid_module
+from fl_server import strategy as strategy_module
+from fl_server.dispatch import Dispatch
 from fl_server.grid import PromptGrid
 from fl_server.people import SCREENING
 from fl_server.recorder import Recorder
@@ -107,14 +110,16 @@ class Federation:
         for _ in range(2 * len(sites) + 1):
             roll_call.call()
 
+        dispatch = Dispatch(self.grid, roll_call, recorder, config.federation)
+
         def tick() -> None:
             if recorder.run_state is RunState.PAUSED:
                 self.on_pause()
-            roll_call.tick()
+            dispatch.tick()
 
         self.grid.on_tick = tick
         folder = RunFolder(self.folder, "r1", TaskSettings())
-        self.strategy = NoduleFedAvg(config, self.grid, roll_call, recorder, folder)
+        self.strategy = NoduleFedAvg(config, dispatch, roll_call, recorder, folder)
         train_rounds(self.strategy, ArrayRecord(START), self.grid, config, "r1")
 
     @property
@@ -138,6 +143,8 @@ def federation(
 ) -> Federation:
     monkeypatch.setattr(grid_module, "POLL_S", 0.001)
     monkeypatch.setattr(grid_module, "TICK_S", 0.01)
+    monkeypatch.setattr(strategy_module, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(dispatch_module, "LOOK_EVERY_S", 0.01)
     folder = tmp_path / "run"
     folder.mkdir()
     return Federation(store, folder, FakeGrid())
@@ -383,7 +390,7 @@ def test_round_with_too_few_good_updates_is_held_again_with_the_same_model(feder
     (event,) = federation.store.get(EventRow, kind="round_repeated")
     assert event.text == (
         "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation]); "
-        "it is held again."
+        "it is held again in 0 s."
     )
 
 

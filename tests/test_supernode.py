@@ -3,7 +3,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from flwr.app import Message, RecordDict
+from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
+from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
 
+from fl_client import prompt_supernode
 from fl_client.link import Link
 from fl_client.supernode import GIVE_UP_AFTER_S, SuperNode
 from fl_core.processes import find_free_port
@@ -39,3 +43,31 @@ def test_two_sites_on_one_machine_use_ports_and_folders_of_their_own(tmp_path: P
     with SuperNode.start(server, tmp_path / "a") as a, SuperNode.start(server, tmp_path / "b") as b:
         assert a.runtime_address != b.runtime_address
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+class TestLoop:
+    """What keeps Flower's loop going while a task is at work."""
+
+    def test_nothing_to_fetch_is_no_reason_not_to_send(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(prompt_supernode, "MAX_SLEEP_S", 0)
+        assert prompt_supernode._pull_or_rest(lambda **_: None)() is not None
+        assert prompt_supernode._pull_or_rest(lambda **_: 7)() == 7
+
+    @pytest.mark.usefixtures("flower_identity")
+    def test_reply_that_is_there_is_sent_once_and_none_is_waited_for(self) -> None:
+        sent: list[int] = []
+        state = InMemoryNodeState(InMemoryObjectStore())
+
+        def push(*, state: InMemoryNodeState) -> None:
+            sent.append(len(state.get_messages(is_reply=True)))
+
+        push_if_any = prompt_supernode._push_if_any(push)
+        question = Message(RecordDict(), dst_node_id=5, message_type="query.status")
+        for number, message in enumerate((question, Message(RecordDict(), reply_to=question))):
+            push_if_any(state=state)
+            message.metadata.__dict__["_message_id"] = f"message-{number}"
+            message.metadata.__dict__["_reply_to_message_id"] = "message-0" if number else ""
+            state.store_message(message)
+        push_if_any(state=state)
+        push_if_any(state=state)
+        assert sent == [1]

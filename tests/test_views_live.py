@@ -73,7 +73,7 @@ def test_people_are_online_for_ten_seconds_after_they_were_seen() -> None:
 
 
 def test_every_state_of_a_site_has_a_word_in_chinese() -> None:
-    states = ["ready", "preparing", "revoked", *SiteRoundState]
+    states = ["ready", "preparing", "revoked", "lost", "training · 40 %", *SiteRoundState]
     with speaking("zh"):
         assert [state for state in states if presence_text(state) == state] == []
 

@@ -3,6 +3,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import httpx
 import pytest
@@ -11,10 +12,11 @@ from flwr.cli.build import build_fab_from_files
 from flwr.clientapp import ClientApp
 from flwr.supercore.fab import Fab
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
+from flwr.supercore.runtime import RuntimeHttpClient
 
 from fl_client.link import Link
 from fl_client.supernode import SuperNode
-from fl_client.worker import Worker
+from fl_client.worker import Worker, _beat
 from fl_core import messages
 from fl_core.config import ServerConfig
 from fl_core.errors import TaskDeclinedError
@@ -26,6 +28,7 @@ from fl_store.connect import open_store
 from fl_store.rows import EventRow, RunRow, RunState, utc_now
 
 SECRET = "/data/patients/1.3.6.1.4.1.14519.5.2.1.mhd"
+REQUEST = httpx.Request("POST", "http://127.0.0.1")
 TOLD = "The site's program failed."
 
 Explain = Callable[[Exception], str]
@@ -183,3 +186,19 @@ class TestMeeting:
         files = [path for path in meeting.coordinator.rglob("*") if path.is_file()]
         assert len(files) >= 3
         assert all(SECRET.encode() not in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_told"),
+    [
+        (httpx.HTTPStatusError("no such task", request=REQUEST, response=httpx.Response(401)), True),
+        (httpx.ConnectError("gone"), False),
+        (None, True),
+    ],
+)
+def test_heartbeat_that_is_refused_ends_nothing(answer: Exception | None, *, is_told: bool) -> None:
+    """Flower's own would end the program; False is to be tried again soon."""
+
+    client = create_autospec(RuntimeHttpClient)
+    client.SendTaskHeartbeat.side_effect = answer
+    assert _beat(client) is is_told

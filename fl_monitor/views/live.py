@@ -24,6 +24,7 @@ from fl_monitor.summary import (
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import count_text, number_text
 from fl_store.rows import (
+    STATE_SEPARATOR,
     EventRow,
     Metric,
     MetricRow,
@@ -194,8 +195,9 @@ def presence_text(state: str) -> str:
         "revoked": _("revoked"),
         **{str(each): site_state_word(each) for each in SiteRoundState},
         **{str(each): run_state_text(each) for each in RunState},
+        "lost": _("lost"),
     }
-    return words.get(state, state)
+    return STATE_SEPARATOR.join(words.get(part, part) for part in state.split(STATE_SEPARATOR))
 
 
 def _charts(rows: RunRows, ranks: Mapping[str, int]) -> list[Block]:
