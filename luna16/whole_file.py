@@ -39,7 +39,8 @@ def write_whole(path: Path, content: bytes | str) -> None:
 def remove_partials(folder: Path) -> None:
     """Remove what somebody who was killed has left half written; nobody may be writing there now."""
     for partial in folder.glob(f"*{SUFFIX}"):
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # a disk that has become read-only keeps it
+            partial.unlink()
 
 
 def _flush(path: Path) -> None:
