@@ -6,6 +6,9 @@ STAMP := $(VENV)/.installed
 NODE_STAMPS := tests/supabase/node_modules/.package-lock.json tests/axe/node_modules/.package-lock.json
 LOCALE := fl_monitor/locale
 
+# The tests start hundreds of processes: where this variable is set, each would compile our code anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test test-fast soak fuzz check format messages screenshots
 
 setup: $(STAMP)

@@ -11,6 +11,7 @@ from flwr.clientapp import ClientApp
 from fl_client.site import Site
 from fl_client.workbench import Workbench
 from fl_core import messages
+from fl_core.logs import note_work
 from fl_core.status import name_task, pack_status
 from luna16.bootstrap import draw_replicates
 from luna16.diameters import count_bands
@@ -53,6 +54,11 @@ def make_client_app(site: Site, bench: Workbench, instance: str, on_refusal: OnR
     def prepare(message: Message, _context: Context) -> Message:
         return Message(_prepare(site, message.content), reply_to=message)
 
+    @app.query("log")
+    def log(message: Message, _context: Context) -> Message:
+        lines = site.tell_log(messages.unpack_run_id(message.content))
+        return Message(messages.pack_log(lines), reply_to=message)
+
     @app.train()
     def train(message: Message, _context: Context) -> Message:
         return Message(_train(site, bench, message.content), reply_to=message)
@@ -67,6 +73,7 @@ def make_client_app(site: Site, bench: Workbench, instance: str, on_refusal: OnR
 def _prepare(site: Site, content: RecordDict) -> RecordDict:
     began_at_s = time.time()
     settings = messages.unpack_settings(content)
+    note_work(messages.unpack_run_id(content))
     site.agree(settings)
     shard, card = site.prepare(settings.data), site.tell_card(settings.data)
     reply = messages.PrepareReply(
@@ -77,6 +84,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
         began_at_s=began_at_s,
         shares_model=site.config.consent.share_model,
         num_set_aside=len(shard.set_aside),
+        shares_log=site.config.consent.share_log,
     )
     return messages.pack_prepare_reply(reply)
 
@@ -84,6 +92,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
 def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+    note_work(task.run_id, task.round_no)
     site.agree_to_round(settings, messages.unpack_num_sites(content))
 
     def work() -> RecordDict:
@@ -109,6 +118,7 @@ def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
 def _evaluate(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
     began_at_s, started_s = time.time(), time.perf_counter()
     settings, task = messages.unpack_settings(content), messages.unpack_task_id(content)
+    note_work(task.run_id, task.round_no)
     site.agree(settings)
 
     def work() -> RecordDict:

@@ -1,11 +1,16 @@
 """What the person at the hospital sees: a line for each thing done, a moving one for what goes on."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from fl_core.logs import SAID
+
+logger = logging.getLogger(__name__)
 
 OnStep = Callable[[int, int], None]
 
@@ -35,7 +40,8 @@ class SiteDisplay:
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        """Print a line that stays."""
+        """Print a line that stays, in the log too."""
+        logger.info("%s", text, extra=SAID)
         now = datetime.now().astimezone()
         self._console.print(Text.assemble((f"{now:%H:%M:%S}", "dim"), f"  {text}"), soft_wrap=True)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fl_core.errors import TaskDeclinedError, UsageError
 from luna16.config import DataConfig
-from luna16.whole_file import remove_partials, write_whole, written_whole
+from luna16.whole_files import remove_partials, write_whole, written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,11 @@ class SiteHome:
     def close(self) -> None:
         """Let go of the folder."""
         os.close(self._lock)
+
+    @property
+    def log(self) -> Path:
+        """Where ``fl-client`` writes what happens."""
+        return self.folder / "fl-client.jsonl"
 
     @property
     def cache_folder(self) -> Path:

@@ -88,5 +88,6 @@ def describe_consent(consent: ConsentConfig) -> Finding:
         f"{consent.max_rounds_per_day or 'any number of'} rounds a day",
         "the data card is shared" if consent.share_data_card else "the data card stays here",
         f"the model is shown to {'other sites too' if consent.share_model else 'the coordinator alone'}",
+        f"the log {'is told the coordinator at the end of a run' if consent.share_log else 'stays here'}",
     ]
     return Finding("consent", Level.OK, f"{'; '.join(limits)}.".capitalize())

@@ -13,7 +13,7 @@ from safetensors.numpy import save
 from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
 from fl_core.strategies import match_layers
-from luna16.whole_file import write_whole
+from luna16.whole_files import write_whole
 
 FILE = "personal.safetensors"
 

@@ -20,6 +20,7 @@ from fl_client.worker import Worker
 from fl_core.admission import Cause
 from fl_core.config import SiteConfig
 from fl_core.errors import FedLunaError, SiteDataError, SiteRefusedError, TaskDeclinedError, TaskOutdatedError
+from fl_core.logs import SAID, kept_log
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class EndOfSession:
             self.error = error
             return "The site's data cannot be used; its own terminal says why."
         logger.error("A task failed: %s", error, exc_info=logger.isEnabledFor(logging.DEBUG))
+        logger.info("Where it failed:", exc_info=error, extra=SAID)
         return f"The site's program failed ({type(error).__name__}); its own terminal says why."
 
 
@@ -98,7 +100,11 @@ def take_part(config: SiteConfig, link: Link, folder: Path, console: Console) ->
     Raises SiteDataError if the data cannot be used, SiteRefusedError if the coordinator says no.
     """
     end = EndOfSession()
-    with closing(SiteHome(folder, config.site)) as home, SiteDisplay(console) as display:
+    with (
+        closing(SiteHome(folder, config.site)) as home,
+        kept_log(home.log, process="fl-client", site=config.site),
+        SiteDisplay(console) as display,
+    ):
         bench = Workbench()
         site = Site(config, home, display, bench)
         site.prepare(home.last_data_config())
@@ -107,8 +113,8 @@ def take_part(config: SiteConfig, link: Link, folder: Path, console: Console) ->
             display.show(f"looking for the coordinator at {link.server}")
             wait_for_server(link, display.say)
             _serve(worker, link, folder, display, end)
-    if end.error:
-        raise end.error
+        if end.error:
+            raise end.error
 
 
 def _serve(worker: Worker, link: Link, folder: Path, display: SiteDisplay, end: EndOfSession) -> None:

@@ -12,9 +12,10 @@ from fl_client.consent import check_num_sites, check_task, count_round
 from fl_client.display import OnStep, SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.personal import PersonalLayers
+from fl_client.shared_log import read_shared_log
 from fl_client.workbench import Workbench
 from fl_core.config import SiteConfig, TaskSettings
-from fl_core.errors import MessageError, SiteDataError
+from fl_core.errors import MessageError, SiteDataError, TaskDeclinedError
 from fl_core.messages import TaskId, Weights
 from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
@@ -89,6 +90,15 @@ class Site:
         card = self._prepare(config).card
         self._display.say(f"tells the coordinator its data card: {_show_card(card)}; `luna16 card` shows it")
         return card
+
+    def tell_log(self, run_id: str) -> str:
+        """Return the log lines of a run and say so here; TaskDeclinedError without the site's consent."""
+        if not self.config.consent.share_log:
+            raise TaskDeclinedError("Its consent is not for telling its log (share_log).")
+        lines = read_shared_log(self._home.log, run_id, self.config.data_root)
+        num_lines = len(lines.splitlines())
+        self._display.say(f"tells the coordinator its log of run {run_id[:40]}: {num_lines} lines")
+        return lines
 
     def find_personal(self, settings: TaskSettings, task: TaskId) -> PersonalLayers:
         """Return the layers of a run that stay here; none, if the coordinator names none."""

@@ -11,7 +11,7 @@ from fl_client.link import Link
 from fl_core.admission import Cause
 from fl_core.errors import KeyFileError
 from fl_core.processes import end_child, find_free_port, flower_environment, start_child
-from luna16.whole_file import write_whole
+from luna16.whole_files import write_whole
 
 AUTHORITY_NAME = "authority.pem"
 GIVE_UP_AFTER_S = 5

@@ -188,7 +188,7 @@ class ConsentConfig(Settings):
 
     Without a limit the coordinator decides. ``min_sites`` is of one round, ``max_rounds_per_day`` of any 24
     hours. With ``share_model`` the coordinator may let the other sites score this site's updates, which
-    they then hold.
+    they then hold. With ``share_log`` it is given this site's log lines of a run when that has ended.
     """
 
     models: Annotated[tuple[NetworkName, ...], Field(min_length=1)] | None = None
@@ -197,6 +197,7 @@ class ConsentConfig(Settings):
     max_rounds_per_day: PositiveInt | None = None
     share_data_card: bool = True
     share_model: bool = False
+    share_log: bool = False
 
 
 class SiteConfig(Settings):

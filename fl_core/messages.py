@@ -37,6 +37,7 @@ JOIN = "query.join"
 PREPARE = "query.prepare"
 REFUSE = "query.refuse"
 LEFT_OUT = "query.left_out"
+LOG = "query.log"
 
 ARRAYS = "arrays"
 WEIGHTS = "safetensors"
@@ -52,6 +53,7 @@ BATCH_SIZE = "batch-size"
 SET_ASIDE = "num-scans-set-aside"
 ON_TEST = "on-test"
 SHARES_MODEL = "shares-model"
+SHARES_LOG = "shares-log"
 DETECTION = "detection"
 REPLICATES = "replicates"
 NUM_SITES = "num-sites"
@@ -60,6 +62,8 @@ DECLINED = 1000
 """Flower's code of an answer that is an error, if the site did not agree to the task; its own are below."""
 
 MAX_REASON_LENGTH = 300
+MAX_LOG_BYTES = 1_000_000
+"""How much of its log a site sends at most."""
 
 Weights = Mapping[str, npt.NDArray[Any]]
 """A model's weights by the name of the tensor."""
@@ -93,8 +97,9 @@ class TaskId:
 class PrepareReply:
     """How many scans a site trains on and validates on, and what it tells of them.
 
-    ``shares_model`` says whether other sites may score its updates, as ``[consent] share_model`` has it.
-    ``num_set_aside`` counts the scans that it has and cannot use.
+    ``shares_model`` says whether other sites may score its updates, as ``[consent] share_model`` has it, and
+    ``shares_log`` whether it gives its log lines of the run to the coordinator. ``num_set_aside`` counts the
+    scans that it has and cannot use.
     ``began_at_s``, here and in the other replies, is when it began the work, in Unix seconds by its clock.
     """
 
@@ -104,6 +109,7 @@ class PrepareReply:
     card: DataCard
     began_at_s: float
     shares_model: bool = False
+    shares_log: bool = False
     num_set_aside: int = 0
 
 
@@ -263,7 +269,13 @@ def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
         SET_ASIDE: reply.num_set_aside,
         BEGAN: reply.began_at_s,
     }
-    told = ConfigRecord({"card": json.dumps(reply.card.to_json()), SHARES_MODEL: reply.shares_model})
+    told = ConfigRecord(
+        {
+            "card": json.dumps(reply.card.to_json()),
+            SHARES_MODEL: reply.shares_model,
+            SHARES_LOG: reply.shares_log,
+        }
+    )
     return RecordDict({METRICS: MetricRecord(counts), CONFIG: told})
 
 
@@ -282,7 +294,37 @@ def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
         began_at_s=read_number(numbers, BEGAN),
         shares_model=_find(content.config_records, CONFIG, SHARES_MODEL) is True,
         num_set_aside=read_count(numbers, SET_ASIDE),
+        shares_log=_find(content.config_records, CONFIG, SHARES_LOG) is True,
     )
+
+
+def pack_log_request(run_id: str) -> RecordDict:
+    """Ask for a site's log lines of a run."""
+    return RecordDict({CONFIG: ConfigRecord({RUN_ID: run_id})})
+
+
+def unpack_run_id(content: RecordDict) -> str:
+    """Return the run that a message is about; MessageError if it does not say, and "" before there is one."""
+    return _word(content, RUN_ID)
+
+
+def pack_log(lines: str) -> RecordDict:
+    """Pack the log lines of a site."""
+    return RecordDict({CONFIG: ConfigRecord({"log": lines})})
+
+
+def unpack_log(content: RecordDict) -> list[dict[str, Any]]:
+    """Return a site's log lines; MessageError if they are too long, or one is no JSON object."""
+    text = _word(content, "log")
+    if len(text) > MAX_LOG_BYTES:
+        raise MessageError(f"Its log has {len(text)} letters, expected {MAX_LOG_BYTES} at most.")
+    try:
+        lines = [json.loads(line) for line in text.splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise MessageError("Its log holds a line that is not JSON.") from error
+    if not all(isinstance(line, dict) for line in lines):
+        raise MessageError("Its log holds a line that is no JSON object.")
+    return lines
 
 
 def pack_train_reply(reply: TrainReply) -> RecordDict:

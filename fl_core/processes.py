@@ -16,6 +16,8 @@ import psutil
 from fl_core.errors import AddressInUseError
 
 GRACE_S = 5.0
+MAX_LOG_BYTES = 10_000_000
+"""A child's log that is longer than this is moved aside when the child is started anew."""
 PARENT_POLL_S = 0.2
 PARENT_VARIABLE = "FEDLUNA_PARENT"
 
@@ -37,9 +39,22 @@ def flower_environment(flower_home: Path) -> dict[str, str]:
     }
 
 
+def bound_log(log_file: Path) -> int:
+    """Move a log aside that has grown long; returns how many bytes of it are there."""
+    num_bytes = log_file.stat().st_size if log_file.exists() else 0
+    if num_bytes <= MAX_LOG_BYTES:
+        return num_bytes
+    log_file.replace(f"{log_file}.1")
+    return 0
+
+
 def start_child(command: Sequence[str], *, log_file: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
-    """Start a child in a process group of its own, so that Ctrl-C reaches it only through us."""
+    """Start a child in a process group of its own, so that Ctrl-C reaches it only through us.
+
+    Its output is added to ``log_file``; one that has grown long is kept as ``.1`` and begun anew.
+    """
     log_file.parent.mkdir(parents=True, exist_ok=True)
+    bound_log(log_file)
     with log_file.open("ab") as log:
         return subprocess.Popen(
             command,

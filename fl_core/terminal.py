@@ -6,7 +6,7 @@ import sys
 import traceback
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TextIO
 
 import click
 import typer
@@ -49,16 +49,29 @@ def _keep_proxy_off_this_machine() -> None:
         os.environ[name] = ",".join(dict.fromkeys(host for host in hosts if host))
 
 
-def start_logging(*, is_verbose: bool, file: Path | None = None) -> None:
-    """Send our log lines to stderr or a file: from INFO, or all of them; of libraries, warnings only.
+class TerminalLog(logging.StreamHandler[TextIO]):
+    """Writes to what stderr is at the moment: a moving display stands in for it, and is not torn apart.
+
+    What the person was shown in other words is left out.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        if not getattr(record, "is_said", False):
+            self.stream = sys.stderr
+            super().emit(record)
+
+
+def start_logging(*, is_verbose: bool, handler: logging.Handler | None = None) -> None:
+    """Send our log lines to stderr or a handler: from INFO, or all of them; of libraries, warnings only.
 
     Flower is quiet unless all is asked for: it tells every retry, which we say in our own words.
     """
     logging.basicConfig(
-        filename=file,
+        handlers=[handler or TerminalLog()],
         level=logging.WARNING,
         format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S" if file else "%H:%M:%S",
+        datefmt="%H:%M:%S",
     )
     for package in OUR_PACKAGES:
         logging.getLogger(package).setLevel(logging.DEBUG if is_verbose else logging.INFO)

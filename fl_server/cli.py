@@ -21,6 +21,7 @@ from fl_server.comparisons_cli import comparisons
 from fl_server.export_cli import export_model
 from fl_server.home_lock import hold_home
 from fl_server.init_cli import init
+from fl_server.report_cli import report
 from fl_server.resumption import Plan, find_cut_off, give_up, take_up, take_up_cut_off
 from fl_server.runs_cli import find_run, runs
 from fl_server.sites_cli import sites
@@ -45,6 +46,7 @@ app.add_typer(sites, name="sites")
 app.add_typer(comparisons, name="comparisons")
 app.add_typer(audit, name="audit")
 app.command("export")(export_model)
+app.command("report")(report)
 
 
 @app.callback(invoke_without_command=True)

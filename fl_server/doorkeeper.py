@@ -95,8 +95,7 @@ class Doorkeeper:
             self._keep("site_refused", text, site)
 
     def _keep(self, kind: str, text: str, site: str | None) -> None:
-        logger.warning("%s", text)
         try:
             self._store.put([EventRow(kind, text, run_id=self._run_id, site=site)])
         except StoreError as error:
-            logger.warning("This could not be written down: %s", error)
+            logger.warning("%s This could not be written down: %s", text, error)

@@ -3,10 +3,10 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fl_store.rows import Metric, MetricRow
+from fl_store.rows import Metric, MetricRow, SiteRoundRow
 from fl_store.wire import to_json
 
 CSV_COLUMNS = (
@@ -21,6 +21,24 @@ CSV_COLUMNS = (
     "num_examples",
     "recorded_at",
 )
+TIMING_COLUMNS = (
+    "run_id",
+    "round_no",
+    "site",
+    "state",
+    "train_sent_at",
+    "train_began_at",
+    "train_received_at",
+    "evaluate_sent_at",
+    "evaluate_began_at",
+    "evaluate_received_at",
+    "train_s",
+    "evaluate_s",
+    "bytes_down",
+    "bytes_up",
+    "num_examples",
+    "reason",
+)
 FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
@@ -32,13 +50,27 @@ def make_csv(metrics: Iterable[MetricRow]) -> str:
     """
     places = {metric: place for place, metric in enumerate(Metric)}
     in_order = sorted(metrics, key=lambda row: (row.round_no, row.site, places[row.metric]))
+    # All times have six decimals: programs that read CSV take the first line's form for all.
+    return _write_csv(
+        CSV_COLUMNS,
+        (
+            {**to_json(row), "recorded_at": row.recorded_at.isoformat(timespec="microseconds")}
+            for row in in_order
+        ),
+    )
+
+
+def make_timings_csv(parts: Iterable[SiteRoundRow]) -> str:
+    """Return when each site did its part of each round, and how long it took, as CSV."""
+    return _write_csv(TIMING_COLUMNS, map(to_json, parts))
+
+
+def _write_csv(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> str:
     paper = io.StringIO()
-    lines = csv.DictWriter(paper, CSV_COLUMNS, lineterminator="\n")
+    lines = csv.DictWriter(paper, columns, lineterminator="\n", extrasaction="ignore")
     lines.writeheader()
-    for row in in_order:
-        # All times have six decimals: programs that read CSV take the first line's form for all.
-        cells = {**to_json(row), "recorded_at": row.recorded_at.isoformat(timespec="microseconds")}
-        lines.writerow({name: _make_harmless(cell) for name, cell in cells.items()})
+    for row in rows:
+        lines.writerow({name: _make_harmless(cell) for name, cell in row.items()})
     return paper.getvalue()
 
 

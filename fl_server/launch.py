@@ -16,19 +16,21 @@ from fl_core.config import RunConfig
 from fl_core.disk import explain_disk, find_write_fault
 from fl_core.errors import DiskError, FedLunaError, RunFailedError, StoreError, StoreUnavailableError
 from fl_core.kit import warn_if_expiring
+from fl_core.logs import kept_log
 from fl_server.bundle import build_bundle
 from fl_server.credentials import RENEW, Credentials
 from fl_server.doorkeeper import Doorkeeper
 from fl_server.end_tables import draw_end
 from fl_server.enrolment import Enrolments
-from fl_server.progress_table import RunView, describe_round, draw_run
+from fl_server.progress_table import RunView, draw_run
 from fl_server.resumption import Plan, close_parts, reopen
+from fl_server.run_lines import RunLines
 from fl_server.run_report import write_report
 from fl_server.start_checks import check_layers, check_quorum
 from fl_server.superlink import SuperLink, SuperLinkEndedError
 from fl_store.base import Store
 from fl_store.rows import EventRow, RoundRow, RunRow, RunState, utc_now
-from luna16.whole_file import remove_partials, write_whole
+from luna16.whole_files import remove_partials, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +39,8 @@ OnLook = Callable[[], None]
 MAX_RESTARTS = 3
 """In a row, without a round that was finished between them."""
 RESTARTED = "A process of the coordinator ended unasked. It is started again; superlink.log may say why."
-ENDED_UNASKED = "The ServerApp ended unasked; server.log and superlink.log say why."
+ENDED_UNASKED = "The ServerApp ended unasked; server.jsonl and superlink.log say why."
+LOG_NAME = "fl-server.jsonl"
 
 
 def launch_run(plan: Plan, home: Path, store: Store, console: Console) -> RunRow:
@@ -53,9 +56,23 @@ def launch_run(plan: Plan, home: Path, store: Store, console: Console) -> RunRow
     if credentials:
         check_quorum(plan.config, [enrolment.site for enrolment in Enrolments(home)])
     run = plan.run or _make_run(plan.config)
+    log = home / "runs" / run.run_id / LOG_NAME
+    with kept_log(log, process="fl-server", run=run.run_id):
+        return _conduct_to_the_end(plan.config, run, home, store, console, credentials)
+
+
+def _conduct_to_the_end(
+    config: RunConfig,
+    run: RunRow,
+    home: Path,
+    store: Store,
+    console: Console,
+    credentials: Credentials | None,
+) -> RunRow:
+    """Conduct a run, and close in the store what is left open whichever way it ends."""
     folder = home / "runs" / run.run_id
     try:
-        _conduct(plan.config, run, home, store, console, credentials)
+        _conduct(config, run, home, store, console, credentials)
     except KeyboardInterrupt:
         _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
         raise
@@ -101,9 +118,10 @@ def _conduct(
                 _keep_config(config, folder)
                 reopen(store, run, config)
                 console.print(_welcome(config, run, credentials), highlight=False, soft_wrap=True)
+                lines = RunLines(console, store, run.run_id)
             look = _open_door(link, home, store, run.run_id) if credentials else _look_at_nothing
             link.submit(build_bundle())
-            _watch(link, store, run.run_id, console, look=look)
+            _watch(link, store, run.run_id, console, lines, look=look)
         if all(row.state.is_over for row in store.get(RunRow, run_id=run.run_id)):
             return
         if (now := _count_rounds(store, run.run_id)) > num_rounds:
@@ -113,7 +131,6 @@ def _conduct(
             return
         restarts_left -= 1
         store.put([EventRow("restarted", RESTARTED, run_id=run.run_id), *close_parts(store, run.run_id)])
-        logger.warning("%s", RESTARTED)
 
 
 def _check_disk(run: RunRow, folder: Path) -> None:
@@ -182,10 +199,16 @@ def _look_at_nothing() -> None:
 
 
 def _watch(
-    link: SuperLink, store: Store, run_id: str, console: Console, *, look: OnLook = _look_at_nothing
+    link: SuperLink,
+    store: Store,
+    run_id: str,
+    console: Console,
+    lines: RunLines,
+    *,
+    look: OnLook = _look_at_nothing,
 ) -> None:
-    """Show the run until its ServerApp has ended; without a terminal, a line a round and the result."""
-    num_told, is_stale = 0, False
+    """Show the run until its ServerApp has ended: lines, below them a table, on a terminal a moving one."""
+    is_stale = False
     view = RunView.read(store, run_id)
     with Live(console=console, auto_refresh=False, transient=not console.is_terminal) as live:
         while True:
@@ -197,12 +220,9 @@ def _watch(
                 if not is_stale:
                     logger.warning("%s The table stands still; the run goes on.", error)
                 is_stale = True
+            lines.tell_new(view)
             if console.is_terminal:
                 live.update(draw_run(view), refresh=True)
-            else:
-                for row in view.finished_rounds[num_told:]:
-                    console.print(describe_round(view, row))
-                num_told = len(view.finished_rounds)
             if is_finished:
                 break
             time.sleep(REFRESH_S)

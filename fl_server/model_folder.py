@@ -10,9 +10,10 @@ from pathlib import Path
 from fl_server.model_card import write_card
 from fl_server.model_facts import ModelFacts
 from fl_server.model_formats import ModelFormat
-from luna16.checkpoint import Checkpoint, load_checkpoint, write_json
+from luna16.checkpoint import Checkpoint, load_checkpoint
 from luna16.model_export import check_same, write_onnx, write_torchscript
 from luna16.monai_bundle import write_bundle
+from luna16.whole_files import write_json
 
 
 def write_model_folder(

@@ -23,6 +23,8 @@ from fl_store.rows import (
 
 UNDEFINED = "-"
 SHOWN_ROUNDS = 10
+NEWEST_EVENTS = 200
+"""More of them than come between two looks."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +35,20 @@ class RunView:
     rounds: Sequence[RoundRow]
     site_rounds: Sequence[SiteRoundRow]
     metrics: Mapping[tuple[int, str, Metric], MetricRow]
-    last_event: str
+    events: Sequence[EventRow]
 
     @classmethod
     def read(cls, store: Store, run_id: str) -> "RunView":
         """Read a run's rows."""
         rounds = store.get(RoundRow, run_id=run_id)
         metrics = store.get(MetricRow, run_id=run_id)
-        events = store.get(EventRow, newest=1, run_id=run_id)
         round_no = rounds[-1].round_no if rounds else 0
         return cls(
             run=store.get(RunRow, run_id=run_id)[0],
             rounds=rounds,
             site_rounds=store.get(SiteRoundRow, run_id=run_id, round_no=round_no),
             metrics={(row.round_no, row.site, row.metric): row for row in metrics},
-            last_event=events[0].text if events else "",
+            events=store.get(EventRow, newest=NEWEST_EVENTS, run_id=run_id),
         )
 
     @property
@@ -76,13 +77,11 @@ def draw_run(view: RunView, now: datetime | None = None) -> RenderableType:
     parts: list[RenderableType] = [draw_headline(view, now)]
     if view.rounds:
         parts += [draw_rounds(view, view.rounds[-SHOWN_ROUNDS:]), _draw_sites(view)]
-    if view.last_event and not view.run.state.is_over:
-        parts.append(Text(view.last_event, style="dim"))
     return Group(*parts)
 
 
 def describe_round(view: RunView, round_row: RoundRow) -> str:
-    """Describe a finished round in one line, for a log without a terminal."""
+    """Describe a finished round in one line, for where no table is drawn anew."""
     shown = (Metric.AUC, Metric.CPM, Metric.VALIDATION_LOSS)
     auc, cpm, loss = (view.number_text(round_row.round_no, FEDERATION, metric) for metric in shown)
     return (

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from fl_core.errors import StoreError
+from fl_core.logs import note_round
 from fl_core.messages import EvaluateReply, TrainReply
 from fl_server.data_shift import PairDistance
 from fl_server.drift import Drift
@@ -86,7 +87,7 @@ class Recorder:
 
     def keep_event(self, kind: str, text: str, site: str | None = None, *, level: int = logging.INFO) -> None:
         """Write that something happened; ``level`` is that of the line in the log."""
-        logger.log(level, "%s", text)
+        logger.log(level, "%s", text, extra={"site": site})
         self._put(EventRow(kind, text, run_id=self._run.run_id, site=site))
 
     def keep_presence(self, states: Mapping[str, str]) -> None:
@@ -124,6 +125,7 @@ class Recorder:
 
     def start_round(self, round_no: int, sites: Sequence[str], bytes_down: int) -> None:
         """Write that these sites were sent the model to train, each ``bytes_down`` bytes."""
+        note_round(round_no)
         now = utc_now()
         self._round = RoundRow(self._run.run_id, round_no, started_at=now)
         self._scores = ScoreRows(self._run.run_id, round_no)

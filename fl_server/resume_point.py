@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fl_core.errors import UsageError
-from fl_core.messages import Weights
-from luna16.whole_file import written_whole
+from luna16.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
 FORMAT = 1
 NAME, NAME_BEFORE = "resume.safetensors", "resume-before.safetensors"
 WEIGHTS, MOMENTS = "weights/", "moments/"
+
+Weights = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -49,6 +49,7 @@ class Member:
     num_train_patches: int = 0
     num_set_aside: int = 0
     shares_model: bool = False
+    shares_log: bool = False
 
     @property
     def is_ready(self) -> bool:
@@ -65,7 +66,7 @@ class RollCall:
         self._grid = grid
         self._control = control
         self._recorder = recorder
-        self._prepare = RecordDict({messages.CONFIG: messages.pack_settings(settings)})
+        self._prepare = RecordDict({messages.CONFIG: messages.pack_settings(settings, recorder.run_id)})
         self._members: dict[str, Member] = {}
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
@@ -173,6 +174,10 @@ class RollCall:
         """Say whether a member agrees that others score its updates."""
         return self._members[site].shares_model
 
+    def shares_log(self, site: str) -> bool:
+        """Say whether a member agrees to tell its log."""
+        return self._members[site].shares_log
+
     def _gather(self) -> list[str]:
         """Return the sites that are ready for a round; only here is one left out or let in again."""
         self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
@@ -253,7 +258,8 @@ class RollCall:
         if member.node_id != node_id:
             return  # the site has come back with a new node, which is still to answer
         member.card, member.num_train_patches = data.card, data.num_train_patches
-        member.shares_model, member.num_set_aside = data.shares_model, data.num_set_aside
+        member.shares_model, member.shares_log = data.shares_model, data.shares_log
+        member.num_set_aside = data.num_set_aside
         now = utc_now()
         scans = data.num_train_scans, data.num_validation_scans
         self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))

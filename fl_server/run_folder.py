@@ -15,9 +15,10 @@ from safetensors.numpy import load_file
 from fl_core.config import TaskSettings
 from fl_server.resume_point import ResumePoint, find_resume_point, keep_resume_point
 from fl_store.rows import CheckpointRow, utc_now
-from luna16.checkpoint import PackedWeights, read_about, save_model, write_json
+from luna16.checkpoint import PackedWeights, read_about, save_model
 from luna16.counts import Score
 from luna16.detection.calibration import Calibration
+from luna16.whole_files import write_json
 
 Weights = Mapping[str, torch.Tensor]
 

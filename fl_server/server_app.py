@@ -13,6 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from fl_core.config import RunConfig, home_folder, load_settings
 from fl_core.disk import explain_disk
 from fl_core.errors import FedLunaError
+from fl_core.logs import LogFile
 from fl_core.messages import pack_settings
 from fl_core.prompt_flower import wait_shortly_for_weights
 from fl_core.terminal import start_logging
@@ -27,6 +28,7 @@ from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl, RunStoppedError
 from fl_server.run_folder import RunFolder
 from fl_server.server_lock import hold_server_lock
+from fl_server.site_logs import kept_site_logs
 from fl_server.strategy import NoduleFedAvg
 from fl_server.superlink import START_VARIABLE
 from fl_store.connect import open_local_store
@@ -34,7 +36,7 @@ from fl_store.rows import RunRow, RunState
 from luna16.model import build_model
 
 RUN_ID_VARIABLE = "FEDLUNA_RUN_ID"
-LOG_NAME = "server.log"
+LOG_NAME = "server.jsonl"
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ def main(grid: Grid, _context: Context) -> None:
     """Conduct the run whose id is in the environment, to its end or to a recorded failure."""
     run_id = os.environ[RUN_ID_VARIABLE]
     folder = home_folder() / "runs" / run_id
-    start_logging(is_verbose=True, file=folder / LOG_NAME)  # Flower shows our output to nobody
+    log = LogFile(folder / LOG_NAME, {"process": "server-app", "run": run_id})
+    start_logging(is_verbose=True, handler=log)  # Flower shows our output to nobody
     wait_shortly_for_weights()
     try:
         with hold_server_lock(folder, os.environ[START_VARIABLE]):
@@ -90,6 +93,14 @@ def conduct(
     RunStoppedError if somebody asks for the end.
     """
     roll_call = RollCall(grid, recorder, config.task, control)
+    with kept_site_logs(grid, roll_call, folder.path, recorder.run_id):
+        return hold_run(grid, roll_call, config, recorder, folder)
+
+
+def hold_run(
+    grid: PromptGrid, roll_call: RollCall, config: RunConfig, recorder: Recorder, folder: RunFolder
+) -> str | None:
+    """Wait for the sites and hold all rounds and what comes after them."""
     federation = config.federation
     dispatch = Dispatch(grid, roll_call, recorder, federation)
     grid.on_tick = dispatch.tick

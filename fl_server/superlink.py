@@ -29,7 +29,7 @@ from flwr.supercore.interceptors import RuntimeVersionHttpInterceptor
 
 from fl_core.config import ServerConfig
 from fl_core.errors import RunFailedError
-from fl_core.processes import check_port_is_free, end_child, flower_environment, start_child
+from fl_core.processes import bound_log, check_port_is_free, end_child, flower_environment, start_child
 from fl_core.trial import try_link
 from fl_server.credentials import Credentials
 from fl_server.server_lock import ServerWatch
@@ -79,6 +79,7 @@ class SuperLink:
         if credentials:
             env[CERTIFICATES_VARIABLE] = str(credentials.folder)
             env["GRPC_VERBOSITY"] = "info"  # tells each TLS handshake that fails; Flower asks for errors only
+        num_log_bytes = bound_log(log_file)  # of an earlier start, whose refusals were told then
         process = start_child(_command(config), log_file=log_file, env=env)
         address = f"127.0.0.1:{config.control_port}"
         try:
@@ -87,7 +88,7 @@ class SuperLink:
         except BaseException:
             end_child(process)
             raise
-        return cls(process, _connect(address), log_file, ServerWatch(folder, start_id))
+        return cls(process, _connect(address), log_file, ServerWatch(folder, start_id), num_log_bytes)
 
     def __enter__(self) -> Self:
         return self

@@ -24,7 +24,7 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
-from luna16.whole_file import write_whole
+from luna16.whole_files import write_whole
 
 Int16Array = npt.NDArray[np.int16]
 IndexArray = npt.NDArray[np.int64]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from luna16.config import DataConfig, ModelConfig, check_settings
 from luna16.model import build_model
-from luna16.whole_file import write_whole, written_whole
+from luna16.whole_files import to_json, written_whole
 
 
 @dataclass(frozen=True)
@@ -50,16 +50,7 @@ def save_model(path: Path, weights: PackedWeights, about: Mapping[str, Any]) -> 
     """
     with written_whole(path, path.with_suffix(".json")) as (model, description):
         model.write_bytes(weights.content)
-        description.write_text(_to_json({**about, "sha256": weights.sha256}), encoding="utf-8")
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON, whole or not at all."""
-    write_whole(path, _to_json(content))
-
-
-def _to_json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, indent=2) + "\n"
+        description.write_text(to_json({**about, "sha256": weights.sha256}), encoding="utf-8")
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

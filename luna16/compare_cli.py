@@ -98,8 +98,8 @@ def _compare(
 
 
 def _write(report: "ComparisonReport", out: Path) -> None:
-    from luna16.checkpoint import write_json
     from luna16.comparison_page import make_page
+    from luna16.whole_files import write_json
 
     write_json(out / "comparison.json", report.to_json())
     (out / PAGE_NAME).write_text(make_page(report), encoding="utf-8")

@@ -9,9 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from luna16.checkpoint import Checkpoint, write_json
+from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig
 from luna16.model_export import write_state_dict, write_torchscript
+from luna16.whole_files import write_json
 
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 REQUIRED_PACKAGES = {"fire": "0.7.1", "pytorch-ignite": "0.5.5"}  # those of constraints.txt

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from fl_core.processes import find_free_port
+from fl_store import accounts
 from fl_store.connect import open_store
 from fl_store.rows import (
     CPMS_BY_DIAMETER,
@@ -37,8 +38,9 @@ from fl_store.rows import (
 from fl_store.sqlite import SqliteStore
 from tests.supabase_server import LITE, SupabaseServer, find_node, find_postgres_programs
 
-# Many processes compute here at once: a thread of torch that waits for another must not keep a core busy.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Many processes compute here at once: a thread that waits for another must not keep a core busy.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # of torch
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # of NumPy, whose threads have no other way
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = Path("/usr/bin/chromium")
@@ -83,6 +85,15 @@ def _no_supabase_of_ours() -> Iterator[None]:
         for name in ("SUPABASE_URL", "SUPABASE_KEY"):
             patch.delenv(name, raising=False)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def real_hash_cost() -> Iterator[int]:
+    """Let the hash of a password cost 1 ms in all tests, not 200; returns the cost of a real one."""
+    cost = accounts.BCRYPT_COST
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "BCRYPT_COST", 4)
+        yield cost
 
 
 @pytest.fixture(scope="session")

@@ -148,6 +148,7 @@ class FakeSite:
     clock_ahead_s: float = 0.0
     card: DataCard = field(default_factory=lambda: make_data_card([]))
     shares_model: bool = False
+    shares_log: bool = False
     status: Status = field(default_factory=Status)
     instead: dict[str, Answer] = field(default_factory=dict)
 
@@ -161,7 +162,9 @@ class FakeSite:
                 return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
                 prepared = PrepareReply(
-                    7, 2, self.num_train_patches, self.card, self.clock_s, self.shares_model
+                    *(7, 2, self.num_train_patches, self.card, self.clock_s),
+                    shares_model=self.shares_model,
+                    shares_log=self.shares_log,
                 )
                 return messages.pack_prepare_reply(prepared)
             case status.STATUS:

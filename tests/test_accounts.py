@@ -25,12 +25,6 @@ from fl_store.rows import Role
 PASSWORD = "correct horse"
 
 
-@pytest.fixture(autouse=True)
-def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a hash cost 1 ms here, not 200."""
-    monkeypatch.setattr(accounts, "BCRYPT_COST", 4)
-
-
 @pytest.fixture
 def count_checks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[int]]:
     """Have the cost of every bcrypt check noted."""
@@ -170,8 +164,8 @@ def test_store_holds_a_bcrypt_hash_only(store: Store) -> None:
     assert PASSWORD not in str(vars(anna))
 
 
-def test_real_hash_has_cost_12(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+def test_real_hash_has_cost_12(monkeypatch: pytest.MonkeyPatch, real_hash_cost: int) -> None:
+    monkeypatch.setattr(accounts, "BCRYPT_COST", real_hash_cost)
     assert hash_password(PASSWORD, name="anna").startswith("$2b$12$")
 
 

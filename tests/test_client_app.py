@@ -1,4 +1,6 @@
+import contextvars
 import io
+import json
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -19,6 +21,7 @@ from fl_client.workbench import Workbench
 from fl_core import messages
 from fl_core.config import ConsentConfig, SiteConfig, TaskSettings
 from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
+from fl_core.logs import kept_log
 from fl_core.messages import JoinReply, Weights
 from fl_core.status import STATUS, Status, unpack_status
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
@@ -202,6 +205,35 @@ def test_site_says_whether_others_may_score_its_model(app: ClientApp, *, shares:
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
     reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
     assert reply.shares_model is shares
+
+
+@pytest.mark.parametrize("consent", [ConsentConfig(share_log=True)])
+def test_log_of_a_run_is_told_scrubbed_by_a_site_that_agrees(
+    app: ClientApp, scans: Path, tmp_path: Path
+) -> None:
+    lines = [{"run": "r1", "text": f"There is {scans}/subset0"}, {"run": "r2", "text": "another"}]
+    (tmp_path / "north" / "fl-client.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    reply = ask(app, messages.LOG, messages.pack_log_request("r1"))
+    assert messages.unpack_log(reply) == [{"run": "r1", "text": "There is <path>"}]
+    content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
+    assert messages.unpack_prepare_reply(ask(app, messages.PREPARE, content)).shares_log
+
+
+def test_log_stays_here_without_consent(app: ClientApp) -> None:
+    with pytest.raises(TaskDeclinedError, match="Its consent is not for telling its log"):
+        ask(app, messages.LOG, messages.pack_log_request("r1"))
+
+
+@pytest.mark.parametrize("message_type", ["train", "evaluate"])
+def test_log_lines_of_a_task_name_its_run_and_round(
+    app: ClientApp, message_type: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = task(round_no=3)
+    content.config_records[messages.CONFIG][messages.RUN_ID] = "r1"
+    with caplog.at_level("INFO", "fl_client"), kept_log(tmp_path / "log.jsonl"):
+        contextvars.copy_context().run(ask, app, message_type, content)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {(line["run"], line["round"]) for line in lines} == {("r1", 3)}
 
 
 def test_test_scans_are_scored_in_place_of_those_for_validation(app: ClientApp) -> None:

@@ -84,7 +84,8 @@ def test_package_that_is_missing_or_of_another_version_is_named(monkeypatch: pyt
 def test_consent_is_said_in_words() -> None:
     assert describe_consent(ConsentConfig()).text == (
         "Any model; any number of epochs a round; rounds of 1 or more sites; any number of rounds a day; "
-        "the data card is shared; the model is shown to the coordinator alone."
+        "the data card is shared; the model is shown to the coordinator alone; "
+        "the log stays here."
     )
     strict = ConsentConfig(
         models=("resnet18",),
@@ -93,8 +94,10 @@ def test_consent_is_said_in_words() -> None:
         max_rounds_per_day=9,
         share_data_card=False,
         share_model=True,
+        share_log=True,
     )
     assert describe_consent(strict).text == (
         "Models resnet18; 2 epochs a round; rounds of 3 or more sites; 9 rounds a day; "
-        "the data card stays here; the model is shown to other sites too."
+        "the data card stays here; the model is shown to other sites too; "
+        "the log is told the coordinator at the end of a run."
     )

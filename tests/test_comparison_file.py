@@ -8,8 +8,8 @@ import pytest
 from fl_core.errors import UsageError
 from fl_server.comparison_file import MAX_BYTES, Verdict, read_comparison
 from luna16 import comparison_report
-from luna16.checkpoint import write_json
 from luna16.comparison_report import make_comparison_report
+from luna16.whole_files import write_json
 from tests.test_comparison_report import CONFIG, SCORES, SHARDS
 
 DOCUMENT: dict[str, Any] = json.loads(

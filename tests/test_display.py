@@ -51,3 +51,10 @@ def test_steps_of_the_work_in_hand_are_shown(paper: io.StringIO) -> None:
         on_step(3, 9)
     assert "round 2: training" in paper.getvalue()
     assert "3/9" in paper.getvalue()
+
+
+def test_line_is_in_the_log_too_and_marked_as_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "fl_client"):
+        SiteDisplay(Console(file=io.StringIO())).say("round 1  trained")
+    (record,) = caplog.records
+    assert (record.getMessage(), vars(record)["is_said"]) == ("round 1  trained", True)

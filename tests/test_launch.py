@@ -11,6 +11,7 @@ from fl_core.errors import DiskError, RunFailedError
 from fl_core.processes import find_free_port
 from fl_server import launch
 from fl_server.resumption import Plan
+from fl_server.run_lines import RunLines
 from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState
 from fl_store.sqlite import SqliteStore
 from tests.small_disk import no_file_above
@@ -30,6 +31,13 @@ class FinishedLink:
         if self.steps:
             self.steps.pop(0)()
         return not self.steps
+
+
+def watch(link: FinishedLink, store: SqliteStore) -> str:
+    """Watch the run to its end and return what was printed, without a terminal."""
+    console = Console(file=(paper := io.StringIO()), width=140)
+    launch._watch(link, store, "run-1", console, RunLines(console, store, "run-1"))  # type: ignore[arg-type]
+    return paper.getvalue()
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +74,8 @@ def test_without_a_terminal_each_round_is_one_line_and_told_once(store: SqliteSt
     link = FinishedLink(
         lambda: rehearsal.play_round(1), lambda: None, lambda: rehearsal.play_round(2), lambda: None
     )
-    paper = io.StringIO()
-    launch._watch(link, store, "run-1", Console(file=paper, width=140))  # type: ignore[arg-type]
-    lines = [line for line in paper.getvalue().splitlines() if line.startswith("round ")]
-    assert [line.split("  ")[0] for line in lines] == ["round 1/10", "round 2/10"]
+    lines = [line.split("  ")[1] for line in watch(link, store).splitlines() if "AUC 0." in line]
+    assert lines == ["round 1/10", "round 2/10"]
 
 
 def test_store_that_cannot_be_read_for_a_while_does_not_end_the_run(
@@ -88,9 +94,7 @@ def test_store_that_cannot_be_read_for_a_while_does_not_end_the_run(
 
     rehearsal.start()
     link = FinishedLink(hide, lambda: None, bring_back, lambda: rehearsal.play_round(1))
-    paper = io.StringIO()
-    launch._watch(link, store, "run-1", Console(file=paper, width=140))  # type: ignore[arg-type]
-    assert "round 1/10" in paper.getvalue()
+    assert "round 1/10" in watch(link, store)
     assert caplog.text.count("The table stands still; the run goes on.") == 1
 
 
@@ -142,7 +146,7 @@ def test_superlink_that_dies_ends_the_watch(store: SqliteStore, rehearsal: Any) 
 
     rehearsal.start()
     with pytest.raises(RunFailedError, match="ended unasked"):
-        launch._watch(FinishedLink(die), store, "run-1", Console(file=io.StringIO()))  # type: ignore[arg-type]
+        watch(FinishedLink(die), store)
 
 
 def test_folder_that_cannot_be_written_ends_the_run_with_one_line(tmp_path: Path, store: SqliteStore) -> None:

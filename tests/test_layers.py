@@ -38,6 +38,7 @@ MUST_NOT_IMPORT: dict[str, tuple[str, ...]] = {
 EXCEPTIONS = {
     ("fl_core/messages.py", "flwr"),
     ("fl_core/prompt_flower.py", "flwr"),
+    ("fl_core/status.py", "flwr"),
     ("fl_store/supabase.py", "supabase"),
 }
 

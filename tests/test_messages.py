@@ -403,3 +403,23 @@ def test_coordinator_that_does_not_tell_how_many_sites_there_are_is_none() -> No
 def test_failed_task_without_a_reason_says_so(task: Message) -> None:
     with pytest.raises(MessageError, match="gave no reason"):
         messages.content_of(Message(Error(0), reply_to=task))
+
+
+def test_log_arrives_as_it_was_sent() -> None:
+    lines = [{"text": "one", "round": 1}, {"text": "two"}]
+    assert messages.unpack_log(messages.pack_log("\n".join(map(json.dumps, lines)))) == lines
+    assert messages.unpack_run_id(messages.pack_log_request("r1")) == "r1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x" * 1_000_001, "has 1000001 letters"),
+        ("no JSON", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[1]", "is no JSON object"),
+    ],
+)
+def test_log_that_is_none_is_refused(text: str, words: str) -> None:
+    with pytest.raises(MessageError, match=words):
+        messages.unpack_log(messages.pack_log(text))

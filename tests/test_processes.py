@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from fl_core import processes
 from fl_core.errors import AddressInUseError
 from fl_core.processes import (
     ask_to_end,
@@ -153,6 +154,18 @@ def test_flower_finds_the_tools_of_this_python(tmp_path: Path) -> None:
     assert shutil.which("flower-superlink", path=path) == str(
         Path(sys.executable).with_name("flower-superlink")
     )
+
+
+@pytest.mark.parametrize(("num_bytes", "is_kept"), [(11, True), (10, False)])
+def test_long_log_of_an_earlier_child_is_kept_aside(
+    num_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_kept: bool
+) -> None:
+    monkeypatch.setattr(processes, "MAX_LOG_BYTES", 10)
+    log_file = tmp_path / "log.txt"
+    log_file.write_text("x" * num_bytes)
+    start_python("print('new')", log_file).wait()
+    assert log_file.read_text() == ("new\n" if is_kept else "x" * 10 + "new\n")
+    assert (tmp_path / "log.txt.1").exists() is is_kept
 
 
 CHILD = "import time; from fl_core.processes import end_with_parent; end_with_parent(); time.sleep(60)"

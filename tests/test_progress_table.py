@@ -9,7 +9,6 @@ from rich.console import Console
 from fl_server.progress_table import RunView, describe_round, draw_run
 from fl_store.rows import (
     FEDERATION,
-    EventRow,
     Metric,
     MetricRow,
     NotFinite,
@@ -35,13 +34,9 @@ def cells(text: str, first: str) -> list[str]:
     return next(row for row in rows if row[0] == first)
 
 
-def test_run_without_a_round_shows_its_state_and_the_last_event(store: SqliteStore, rehearsal: Any) -> None:
+def test_run_without_a_round_shows_its_state(store: SqliteStore, rehearsal: Any) -> None:
     rehearsal.start(RunState.WAITING)
-    store.put([EventRow("site_joined", "Site 'north' has joined and prepares.", run_id="run-1")])
-    assert draw(RunView.read(store, "run-1")).split("\n")[:2] == [
-        "Run run-1  waiting for sites",
-        "Site 'north' has joined and prepares.",
-    ]
+    assert draw(RunView.read(store, "run-1")) == "Run run-1  waiting for sites\n"
 
 
 def test_finished_round_shows_the_numbers_of_the_federation(store: SqliteStore, rehearsal: Any) -> None:

@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -79,6 +80,13 @@ def test_strategy_and_quorum_that_cannot_be_are_refused_before_anything_starts(
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
     assert not (tmp_path / "runs").exists()
+
+
+def test_command_imports_neither_torch_nor_flower_at_its_start() -> None:
+    """Torch takes seconds, and Flower reads its environment when it is imported."""
+    program = "import sys, fl_server.cli; print(sorted({'torch', 'monai', 'flwr'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_command_line_wins_over_the_file() -> None:

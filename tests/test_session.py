@@ -49,12 +49,16 @@ def test_failure_is_told_to_the_coordinator_by_its_kind_only(
     assert SECRET in caplog.text
 
 
-def test_traceback_is_shown_at_the_site_only_when_asked_for(caplog: pytest.LogCaptureFixture) -> None:
-    EndOfSession().explain(ValueError("x"))
-    assert not caplog.records[-1].exc_info
-    with caplog.at_level(logging.DEBUG, logger="fl_client.session"):
-        EndOfSession().explain(ValueError("x"))
-    assert caplog.records[-1].exc_info
+def test_traceback_is_in_the_log_and_shown_at_the_site_only_when_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for level, is_shown in ((logging.INFO, False), (logging.DEBUG, True)):
+        with caplog.at_level(level, logger="fl_client.session"):
+            EndOfSession().explain(ValueError("x"))
+        shown, written = caplog.records[-2:]
+        assert bool(shown.exc_info) is is_shown
+        assert written.exc_info
+        assert vars(written)["is_said"]
 
 
 def test_site_without_usable_data_ends_before_it_connects(tmp_path: Path) -> None:

@@ -75,7 +75,9 @@ def test_superlink_that_ends_at_once_is_told_with_its_log(
 def test_superlink_listens_on_loopback_only_and_ends_with_all_it_started(
     config: ServerConfig, tmp_path: Path
 ) -> None:
+    (tmp_path / "superlink.log").write_text("told by an earlier start\n")
     with SuperLink.start(config, tmp_path, {}) as link:
+        assert "told by an earlier start" not in link.read_new_log_lines()
         family = psutil.Process(link.process.pid).children(recursive=True)
         listening = addresses_listened_on(link.process)
         assert {("127.0.0.1", config.fleet_port), ("127.0.0.1", config.control_port)} <= listening

@@ -147,15 +147,3 @@ def test_traceback_of_an_unknown_error_shows_no_local_variable(tmp_path: Path) -
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=env, check=False)
     assert "a mistake of ours" in done.stderr
     assert "esroh tcerroc" not in done.stderr
-
-
-def test_log_may_go_to_a_file(tmp_path: Path) -> None:
-    script = (
-        "import logging, pathlib, sys\n"
-        "from fl_core.terminal import start_logging\n"
-        "start_logging(is_verbose=True, file=pathlib.Path(sys.argv[1]))\n"
-        "logging.getLogger('fl_server').info('Round 1 is over.')\n"
-    )
-    env = os.environ | {"PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", script, tmp_path / "server.log"], env=env, check=True)
-    assert (tmp_path / "server.log").read_text().endswith(" INFO Round 1 is over.\n")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from fl_store import accounts
 from fl_store.accounts import add_user, check_password, find_user, get_user
 from fl_store.rows import Role, SiteRow, utc_now
 from fl_store.sqlite import SqliteStore
@@ -28,11 +27,10 @@ Run = Callable[..., int]
 
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the store of the test be the coordinator's, a hash cost 1 ms, and the terminal be narrow."""
+    """Let the store of the test be the coordinator's, and the terminal be narrow."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FEDLUNA_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setattr(accounts, "BCRYPT_COST", 4)
 
 
 @pytest.fixture

@@ -127,10 +127,10 @@ def _score_given(
 def _write(
     out: Path, found: "DetectedDataSet", detector: "Detector", report: dict[str, object], *, calibrate: bool
 ) -> None:
-    from luna16.checkpoint import write_json
     from luna16.detection.calibration import calibration_to_json, fit_calibration
     from luna16.detection.data_set import write_marks
     from luna16.detection.mark_scores import count_detections
+    from luna16.whole_files import write_json
 
     write_marks(out / "submission.csv", found, detector)
     write_json(out / "report.json", report)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from luna16.checkpoint import write_json
 from luna16.detection.detector import DETECTOR_VERSION, Detector, make_marks
 from luna16.detection.marks import Detection
 from luna16.geometry import Vector3
 from luna16.scan import ScanFile
+from luna16.whole_files import write_json
 
 
 class KeptDetections:

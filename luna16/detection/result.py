@@ -10,12 +10,12 @@ import numpy as np
 from rich.table import Table
 
 from luna16.annotations import Candidate
-from luna16.checkpoint import write_json
 from luna16.detection.detector import Detector
 from luna16.detection.label_map import write_label_map
 from luna16.detection.marks import NOTICE, Detection, Mark
 from luna16.geometry import Geometry
 from luna16.submission import write_submission
+from luna16.whole_files import write_json
 
 
 @dataclass(frozen=True, eq=False)

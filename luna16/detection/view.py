@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from luna16.checkpoint import write_json
 from luna16.detection.marks import Mark
 from luna16.detection.result import list_nodules
 from luna16.scan import Scan
+from luna16.whole_files import write_json
 
 
 def write_view(path: Path, upright: Scan, marks: Sequence[Mark]) -> None:

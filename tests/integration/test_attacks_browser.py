@@ -14,13 +14,16 @@ from typing import Any
 import httpx
 import pytest
 
+from fl_core.processes import find_free_port
 from fl_monitor.routes import COOKIE
 from fl_monitor.shield import SECURITY_HEADERS
 from fl_monitor.views import VIEWS
 from fl_store.accounts import set_role
+from fl_store.connect import open_store
 from fl_store.rows import EventRow, LoginAttemptRow, Role, RunState, SessionRow, SiteAccessRow, UserRow
 from fl_store.sqlite import SqliteStore
 from tests.attacked_monitor import HOSTILE, NOON, PASSWORD, password_hash
+from tests.conftest import Rehearsal, serve_monitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -31,9 +34,9 @@ NAMES = {"carl": Role.SERVER, "nora": Role.CLIENT, "anna": Role.ANALYST}
 Visit = Callable[..., Any]
 
 
-@pytest.fixture
-def monitor(store: SqliteStore, rehearsal: Any, run_monitor: Any, free_port: int) -> Iterator[Any]:
-    """A monitor of a run whose name and events are hostile."""
+def write_rows(rehearsal: Rehearsal) -> None:
+    """Write a run whose name and events are hostile, and the users."""
+    store = rehearsal.store
     for name, role in NAMES.items():
         site = "north" if role is Role.CLIENT else None
         store.put([UserRow(name, password_hash(), role, site, False, NOON, NOON)])
@@ -43,6 +46,11 @@ def monitor(store: SqliteStore, rehearsal: Any, run_monitor: Any, free_port: int
     rehearsal.play_round(1)
     store.put([EventRow(text, text, run_id="run-1", user="carl") for text in HOSTILE.values()])
     store.put([SiteAccessRow("north", True, HOSTILE["script"], NOON, HOSTILE["image"])])
+
+
+@pytest.fixture
+def monitor(rehearsal: Rehearsal, run_monitor: Any, free_port: int) -> Iterator[Any]:
+    write_rows(rehearsal)
     with run_monitor(free_port) as process:
         yield process
 
@@ -50,6 +58,16 @@ def monitor(store: SqliteStore, rehearsal: Any, run_monitor: Any, free_port: int
 @pytest.fixture
 def url(monitor: Any, free_port: int) -> str:
     return f"http://127.0.0.1:{free_port}"
+
+
+@pytest.fixture(scope="module")
+def calm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A monitor like that of ``url``, of which no test changes a row."""
+    home, port = tmp_path_factory.mktemp("calm"), find_free_port()
+    with contextlib.closing(open_store(home)) as store:
+        write_rows(Rehearsal(store))
+    with serve_monitor(home, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def sign_in(visitor: Any, name: str) -> Any:
@@ -84,25 +102,25 @@ def words_of_log(process: subprocess.Popen[str]) -> str:
 @pytest.mark.parametrize(
     "path", ["//evil.example", "/%2f%2fevil.example", "/\\evil.example", "/live//evil.example"]
 )
-def test_no_path_redirects_to_another_host(url: str, path: str) -> None:
-    _status, location = ask(url, path)
+def test_no_path_redirects_to_another_host(calm_url: str, path: str) -> None:
+    _status, location = ask(calm_url, path)
     assert not location.startswith(("//", "http", "/\\"))
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/admin", "/nowhere.js", "/_stcore/health", "/api/pages/live", "/auth/claim"]
 )
-def test_every_answer_has_the_security_headers(url: str, path: str) -> None:
-    headers = httpx.get(url + path).headers
+def test_every_answer_has_the_security_headers(calm_url: str, path: str) -> None:
+    headers = httpx.get(calm_url + path).headers
     assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
 
 
 @pytest.mark.parametrize(
     "path", ["/_stcore/upload_file/a/b", "/_stcore/metrics", "/_stcore/agent/interact", "/_stcore/agent/mcp"]
 )
-def test_what_no_page_of_ours_uses_is_closed(url: str, path: str) -> None:
+def test_what_no_page_of_ours_uses_is_closed(calm_url: str, path: str) -> None:
     for method in ("GET", "POST", "PUT"):
-        assert httpx.request(method, url + path).status_code == 404
+        assert httpx.request(method, calm_url + path).status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -115,16 +133,16 @@ def test_what_no_page_of_ours_uses_is_closed(url: str, path: str) -> None:
         ("", 101),
     ],
 )
-def test_socket_of_another_site_is_refused(url: str, origin: str, status: int) -> None:
+def test_socket_of_another_site_is_refused(calm_url: str, origin: str, status: int) -> None:
     headers = {
-        "Origin": origin or url,
+        "Origin": origin or calm_url,
         "Connection": "Upgrade",
         "Upgrade": "websocket",
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
         "Sec-WebSocket-Protocol": "streamlit",
     }
-    assert ask(url, "/_stcore/stream", headers)[0] == status
+    assert ask(calm_url, "/_stcore/stream", headers)[0] == status
 
 
 def ask(url: str, path: str, headers: dict[str, str] | None = None) -> tuple[int, str]:
@@ -140,18 +158,18 @@ def ask(url: str, path: str, headers: dict[str, str] | None = None) -> tuple[int
 # Who sees which page
 
 
-def test_without_a_session_every_address_is_the_login(url: str, visit: Visit) -> None:
-    tab = visit(url).open_tab()
+def test_without_a_session_every_address_is_the_login(calm_url: str, visit: Visit) -> None:
+    tab = visit(calm_url).open_tab()
     for page in VIEWS:
-        tab.goto(f"{url}/{page}")
+        tab.goto(f"{calm_url}/{page}")
         assert is_login(tab, timeout_ms=SLOW_MS)
 
 
 @pytest.mark.parametrize("name", ["nora", "anna"])
-def test_other_roles_get_nothing_of_admin(url: str, visit: Visit, name: str) -> None:
-    visitor = visit(url)
+def test_other_roles_get_nothing_of_admin(calm_url: str, visit: Visit, name: str) -> None:
+    visitor = visit(calm_url)
     tab = sign_in(visitor, name)
-    tab.goto(f"{url}/admin?part=users")
+    tab.goto(f"{calm_url}/admin?part=users")
     tab.locator(".fl-board[data-page]").wait_for(timeout=SLOW_MS)
     assert tab.locator(".fl-board").get_attribute("data-page") != "admin"
     assert tab.get_by_text("Add a user").count() == 0
@@ -292,8 +310,8 @@ def test_page_of_another_port_can_neither_frame_nor_act_nor_read(
 # Texts that do harm
 
 
-def test_hostile_rows_are_text_on_every_page(url: str, visit: Visit) -> None:
-    visitor = visit(url)
+def test_hostile_rows_are_text_on_every_page(calm_url: str, visit: Visit) -> None:
+    visitor = visit(calm_url)
     tab = sign_in(visitor, "carl")
     dialogs: list[str] = []
     tab.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
@@ -303,11 +321,11 @@ def test_hostile_rows_are_text_on_every_page(url: str, visit: Visit) -> None:
         "admin?part=sites",
         "activity?kind=<script>alert(1)</script>",
     ]:
-        open_page(tab, url, page if page != "live" else "")
+        open_page(tab, calm_url, page if page != "live" else "")
         tab.wait_for_timeout(300)
         assert tab.locator(".fl-board img, .fl-board script, img[src=x]").count() == 0
     assert dialogs == []
-    open_page(tab, url, "activity")
+    open_page(tab, calm_url, "activity")
     assert tab.get_by_text(HOSTILE["script"]).count() > 0
 
 

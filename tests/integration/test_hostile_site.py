@@ -4,7 +4,6 @@ The run is asked for all that comes after its rounds, too: contributions, test a
 """
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,20 +11,17 @@ import torch
 from safetensors.torch import load_file
 
 from fl_server.cross_scores import read_cross_scores
-from fl_store.connect import open_store
 from fl_store.rows import (
     FEDERATION,
     EventRow,
     Metric,
     MetricRow,
     RunRequest,
-    RunRequestRow,
     RunRow,
     RunState,
     SiteRoundRow,
     SiteRoundState,
     SiteRow,
-    utc_now,
 )
 from tests.integration import test_federation
 from tests.integration.test_federation import (
@@ -90,20 +86,13 @@ def conduct(place: Workplace) -> None:
     (place.folder / "run.toml").write_text(SETTINGS + ports)
     server = place.start("fl-server", "--config", "run.toml")
     assert is_eventually(lambda: bool(place.rows(RunRow)), START_TIMEOUT_S)
-    ask(place, RunRequest.PAUSE)
+    place.ask(RunRequest.PAUSE)  # the first round is to begin with all three sites
     start_hostile_site(place)
     place.start_site("north", 0)
     place.start_site("south", 1)
     assert is_eventually(lambda: len(place.rows(SiteRow)) == len(SITES), START_TIMEOUT_S)
-    ask(place, RunRequest.RESUME)
+    place.ask(RunRequest.RESUME)
     assert server.wait(RUN_TIMEOUT_S) == 0, place.printed(server)
-
-
-def ask(place: Workplace, request: RunRequest) -> None:
-    """Ask as the monitor does: the first round is to begin with all three sites."""
-    (run,) = place.rows(RunRow)
-    with closing(open_store(place.home)) as store:
-        store.put([RunRequestRow(run.run_id, request, "anna", utc_now())])
 
 
 def start_hostile_site(place: Workplace) -> None:

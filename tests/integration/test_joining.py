@@ -24,7 +24,7 @@ from fl_core.kit import Kit, read_kit, write_kit
 from fl_core.processes import find_free_port
 from fl_server.certificates import Issued, issue_server_certificate, make_authority
 from fl_store.connect import open_store
-from fl_store.rows import EventRow, RoundRow, SiteRoundRow, SiteRoundState
+from fl_store.rows import EventRow, RoundRow, RunRequest, SiteRoundRow, SiteRoundState
 from fl_store.site_access import set_site_access
 from tests.integration.test_federation import COMMANDS, Workplace, interrupt, is_eventually
 
@@ -103,6 +103,7 @@ def run(place: SecurePlace) -> subprocess.Popen[str]:
 def north(place: SecurePlace, run: subprocess.Popen[str]) -> subprocess.Popen[str]:
     north = place.join("north", "north")
     place.wait_for_line(north, "round 1  evaluated")
+    place.ask(RunRequest.PAUSE)  # most tests need a coordinator and a connected site, not their work
     return north
 
 
@@ -251,6 +252,7 @@ def test_coordinator_with_an_expired_certificate_or_without_tls_is_not_believed(
 def test_revoked_site_is_cut_off_in_the_middle_of_a_round(
     place: SecurePlace, run: subprocess.Popen[str], north: subprocess.Popen[str]
 ) -> None:
+    place.ask(RunRequest.RESUME)
     south = place.join("south", "south", subset=1)
     assert is_eventually(lambda: is_training(place, "south"), WAIT_S)
     allow(place, "south", is_allowed=False)
@@ -258,6 +260,7 @@ def test_revoked_site_is_cut_off_in_the_middle_of_a_round(
     assert is_eventually(lambda: bool(place.rows(EventRow, kind="site_cut_off", site="south")))
     last = max(row.round_no for row in place.rows(SiteRoundRow, site="south"))
     assert is_eventually(lambda: is_over_without_south(place, last), WAIT_S)
+    place.ask(RunRequest.PAUSE)
     with SuperNode.start(place.link_of("south"), place.folder / "revoked") as again:
         assert is_eventually(lambda: again.refusal is Cause.UNKNOWN_KEY, WAIT_S)
     assert has_event(place, r"Site 'south' was refused \(from 127\.0\.0\.1\): its key is revoked\.")

@@ -37,7 +37,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The coordinator's home after a real run of three sites with synthetic scans."""
     folder = tmp_path_factory.mktemp("federation")
     demo = Path(sys.executable).with_name("fl-demo")
-    options = ["--rounds", "2", "--scans-per-site", "4", "--no-monitor", "--exit-when-done"]
+    options = ["--rounds", "2", "--sites", "2", "--scans-per-site", "2", "--no-monitor", "--exit-when-done"]
     port = str(find_free_port())
     subprocess.run([demo, "--folder", folder, "--port", port, *options], check=True, capture_output=True)
     with closing(open_local_store(folder / "home")) as store:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 import sqlalchemy as sa
 from PIL import Image
 
+from fl_core.processes import find_free_port
 from fl_store.accounts import add_user
+from fl_store.connect import open_store
 from fl_store.rows import (
     FEDERATION,
     CheckpointRow,
@@ -28,6 +31,7 @@ from fl_store.rows import (
     utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from tests.conftest import Rehearsal, serve_monitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -38,22 +42,35 @@ WEIGHTS = b"weights of a small model" * 1000
 Visit = Callable[..., Any]
 
 
-@pytest.fixture
-def url(
-    store: SqliteStore, rehearsal: Any, run_monitor: Any, free_port: int, tmp_path: Path
-) -> Iterator[str]:
-    """A monitor of a run that goes on and two before it; one of these has a model."""
+def write_rows(rehearsal: Rehearsal, home: Path) -> None:
+    """Write a run that goes on, two before it, of which one has a model, and the users."""
+    store = rehearsal.store
     add_user(store, "anna", PASSWORD, role=Role.ANALYST)
     add_user(store, "carl", PASSWORD, role=Role.SERVER)
     add_user(store, "nora", PASSWORD, role=Role.CLIENT, site="north")
     keep_past_run(store, rehearsal, "run-a", "Pilot", days_ago=2)
     keep_past_run(store, rehearsal, "run-b", FORMULA, days_ago=1)
-    keep_model(store, tmp_path, "run-a")
+    keep_model(store, home, "run-a")
     rehearsal.start()
     rehearsal.beat()
     rehearsal.play_round(1)
+
+
+@pytest.fixture
+def url(rehearsal: Rehearsal, run_monitor: Any, free_port: int, tmp_path: Path) -> Iterator[str]:
+    write_rows(rehearsal, tmp_path)
     with run_monitor(free_port):
         yield f"http://127.0.0.1:{free_port}"
+
+
+@pytest.fixture(scope="module")
+def calm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A monitor like that of ``url``, of which no test changes a row."""
+    home, port = tmp_path_factory.mktemp("calm"), find_free_port()
+    with closing(open_store(home)) as store:
+        write_rows(Rehearsal(store), home)
+    with serve_monitor(home, port):
+        yield f"http://127.0.0.1:{port}"
 
 
 def keep_past_run(store: SqliteStore, rehearsal: Any, run_id: str, name: str, *, days_ago: int) -> None:
@@ -125,18 +142,18 @@ def download(tab: Any, click: Callable[[], None]) -> Path:
     return Path(waiting.value.path())
 
 
-def test_two_chosen_runs_are_drawn_and_stand_in_the_address(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "anna", "runs")
+def test_two_chosen_runs_are_drawn_and_stand_in_the_address(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "anna", "runs")
     choose_run(tab, "Pilot · run-a")
     wait_for_lines(tab, 1)
     choose_run(tab, "run-b")
     wait_for_lines(tab, 2)
     assert lines_of(tab) == [["Pilot", "lines+markers", 3], [FORMULA, "lines+markers", 3]]
-    assert tab.url == f"{url}/runs?runs=run-a%2Crun-b"
+    assert tab.url == f"{calm_url}/runs?runs=run-a%2Crun-b"
 
 
-def test_copied_link_opens_the_same_view_in_a_fresh_tab(url: str, visit: Visit) -> None:
-    visitor = visit(url)
+def test_copied_link_opens_the_same_view_in_a_fresh_tab(calm_url: str, visit: Visit) -> None:
+    visitor = visit(calm_url)
     tab = open_page(visitor, "anna", "runs")
     choose_run(tab, "Pilot · run-a")
     wait_for_lines(tab, 1)
@@ -154,9 +171,9 @@ def test_copied_link_opens_the_same_view_in_a_fresh_tab(url: str, visit: Visit) 
     assert fresh.url == tab.url
 
 
-def test_link_survives_the_login(url: str, visit: Visit) -> None:
-    tab = visit(url).open_tab()
-    tab.goto(f"{url}/runs?runs=run-a&smooth=0.6")
+def test_link_survives_the_login(calm_url: str, visit: Visit) -> None:
+    tab = visit(calm_url).open_tab()
+    tab.goto(f"{calm_url}/runs?runs=run-a&smooth=0.6")
     tab.get_by_label("User", exact=True).fill("anna")
     tab.get_by_label("Password", exact=True).fill(PASSWORD)
     tab.get_by_role("button", name="Sign in").click()
@@ -165,8 +182,8 @@ def test_link_survives_the_login(url: str, visit: Visit) -> None:
 
 
 @pytest.mark.soak
-def test_back_button_brings_the_choice_before(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "anna", "runs?runs=run-a")
+def test_back_button_brings_the_choice_before(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "anna", "runs?runs=run-a")
     wait_for_lines(tab, 1)
     choose_run(tab, "run-b")
     wait_for_lines(tab, 2)
@@ -174,16 +191,16 @@ def test_back_button_brings_the_choice_before(url: str, visit: Visit) -> None:
     wait_for_lines(tab, 1)
 
 
-def test_smoothing_keeps_the_values_as_faint_points(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "anna", "runs?runs=run-a,run-b&smooth=0.9")
+def test_smoothing_keeps_the_values_as_faint_points(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "anna", "runs?runs=run-a,run-b&smooth=0.9")
     modes = [mode for _, mode, _ in lines_of(tab)]
     assert modes == ["markers", "lines", "markers", "lines"]
     note = tab.locator("[data-block=runs-cpm] .fl-note").first
     assert note.inner_text() == "Lines: exponential means. Faint points: the values themselves."
 
 
-def test_csv_opens_with_every_number_and_no_formula(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "anna", "runs?runs=run-a,run-b")
+def test_csv_opens_with_every_number_and_no_formula(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "anna", "runs?runs=run-a,run-b")
     with tab.expect_download(timeout=SOON_MS) as waiting:
         tab.get_by_role("link", name="CSV, for spreadsheets").click()
     assert waiting.value.suggested_filename == "fedluna-run-a-run-b.csv"
@@ -194,8 +211,8 @@ def test_csv_opens_with_every_number_and_no_formula(url: str, visit: Visit) -> N
     assert {float(line["value"]) for line in lines} == {0.25, 0.5, 0.75}
 
 
-def test_json_of_a_hospital_names_no_other(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "nora", "runs?runs=run-a")
+def test_json_of_a_hospital_names_no_other(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "nora", "runs?runs=run-a")
     path = download(tab, tab.get_by_role("link", name="JSON, for programs").click)
     text = path.read_text(encoding="utf-8")
     (run,) = json.loads(text)["runs"]
@@ -205,8 +222,8 @@ def test_json_of_a_hospital_names_no_other(url: str, visit: Visit) -> None:
     assert "south" not in text
 
 
-def test_chart_is_saved_as_a_picture_with_its_title(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "anna", "runs?runs=run-a,run-b")
+def test_chart_is_saved_as_a_picture_with_its_title(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "anna", "runs?runs=run-a,run-b")
     wait_for_lines(tab, 2)
     path = download(tab, tab.get_by_role("button", name="Save as PNG: CPM").click)
     with Image.open(path) as picture:
@@ -258,8 +275,8 @@ def test_stop_waits_for_a_second_click(url: str, visit: Visit, store: SqliteStor
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", ["anna", "nora"])
-def test_whoever_is_no_coordinator_has_no_buttons(url: str, visit: Visit, name: str) -> None:
-    tab = open_page(visit(url), name, "runs")
+def test_whoever_is_no_coordinator_has_no_buttons(calm_url: str, visit: Visit, name: str) -> None:
+    tab = open_page(visit(calm_url), name, "runs")
     tab.get_by_text("Pilot").first.wait_for(timeout=SOON_MS)
     for label in ("Pause", "Resume", "Stop"):
         assert tab.get_by_role("button", name=label, exact=True).count() == 0
@@ -283,7 +300,7 @@ def test_model_that_is_elsewhere_is_a_sentence_in_the_browser(url: str, visit: V
     tab.get_by_text("it is on the coordinator's machine").wait_for(timeout=SOON_MS)
 
 
-def test_analyst_reads_why_there_is_no_download(url: str, visit: Visit) -> None:
-    tab = open_page(visit(url), "anna", "models")
+def test_analyst_reads_why_there_is_no_download(calm_url: str, visit: Visit) -> None:
+    tab = open_page(visit(calm_url), "anna", "models")
     tab.get_by_text("Models are for the coordinator and the sites").wait_for(timeout=SOON_MS)
     assert tab.get_by_role("link", name="Download").count() == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from luna16.whole_file import remove_partials, write_whole, written_whole
+from luna16.whole_files import remove_partials, write_whole, written_whole
 from tests.small_disk import no_file_above
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +52,7 @@ def test_file_that_is_replaced_is_kept_if_asked_for(tmp_path: Path) -> None:
 def test_kill_in_the_middle_leaves_the_file_of_before_and_a_rest_to_be_removed(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", b"old")
     code = (
-        "import os, sys; from pathlib import Path; from luna16.whole_file import written_whole\n"
+        "import os, sys; from pathlib import Path; from luna16.whole_files import written_whole\n"
         "with written_whole(Path(sys.argv[1])) as (partial,):\n"
         "    partial.write_text('ne'); os.kill(os.getpid(), 9)"
     )

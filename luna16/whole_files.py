@@ -1,9 +1,14 @@
-"""Files that are there whole or not at all, though the process is killed, the disk full or the power lost."""
+"""Files that are there whole or not at all, though the process is killed, the disk full or the power lost.
+
+It is without torch, which takes a second to import.
+"""
 
 import contextlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 SUFFIX = ".partial"
 
@@ -34,6 +39,16 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """Write a file, whole or not at all; OSError leaves the one of before."""
     with written_whole(path) as (partial,):
         partial.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, whole or not at all."""
+    write_whole(path, to_json(content))
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """Give JSON as our files hold it."""
+    return json.dumps(content, indent=2) + "\n"
 
 
 def remove_partials(folder: Path) -> None:
