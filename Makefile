@@ -9,7 +9,7 @@ LOCALE := fl_monitor/locale
 # The tests start hundreds of processes: where this variable is set, each would compile our code anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-fast soak fuzz check format messages screenshots
+.PHONY: setup demo test test-fast soak fuzz faults check format messages screenshots
 
 setup: $(STAMP)
 
@@ -37,6 +37,12 @@ soak: setup $(NODE_STAMPS)
 
 fuzz: setup
 	$(BIN)/python -m pytest -m fuzz
+
+# make faults AT_ONCE=4 on a machine of eight cores; the table goes to TABLE.
+faults: AT_ONCE := 2
+faults: TABLE := build/faults.md
+faults: setup
+	FEDLUNA_FAULTS_AT_ONCE=$(AT_ONCE) FEDLUNA_FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -m slow tests/integration/test_faults.py
 
 check: setup
 	$(BIN)/ruff format --check .

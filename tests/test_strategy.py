@@ -81,6 +81,7 @@ class Federation:
     flower: FakeGrid
     on_pause: Callable[[], None] = lambda: None
     repeats: int = 0
+    round_timeout_s: float = 60
     detects: bool = False
     screening: ScreeningConfig = LENIENT
     named: AnyStrategy = field(default_factory=FedAvgSettings)
@@ -94,7 +95,7 @@ class Federation:
                 rounds=rounds,
                 min_sites=min_sites,
                 wait_for_sites_s=0.3,
-                round_timeout_s=2,
+                round_timeout_s=self.round_timeout_s,
                 repeats=self.repeats,
                 detect_in_last_round=self.detects,
             ),
@@ -348,6 +349,7 @@ def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) ->
 
 
 def test_site_that_does_not_answer_is_told_and_left_out(federation: Federation) -> None:
+    federation.round_timeout_s = 1
     federation.run([NORTH, instead_of_training(None), SOUTH])
     assert_is_mean_of_two(federation.model)
     assert federation.states()["east"] == "no answer"
@@ -454,6 +456,7 @@ def test_site_that_is_let_back_takes_part_again(federation: Federation) -> None:
 
 
 def test_too_few_good_updates_end_the_run_with_a_clear_line(federation: Federation) -> None:
+    federation.round_timeout_s = 1
     with pytest.raises(RunFailedError) as failure:
         federation.run([NORTH, instead_of_training(None)])
     assert str(failure.value) == (
@@ -518,6 +521,7 @@ def test_counts_that_are_not_sound_are_left_out_of_the_sum(federation: Federatio
 
 
 def test_round_without_any_evaluation_has_no_scores_but_a_model(federation: Federation) -> None:
+    federation.round_timeout_s = 2
     silent = {"evaluate": None}
     federation.run([replace(NORTH, instead=silent), replace(SOUTH, instead=silent)])
     assert federation.metric(FEDERATION, Metric.AUC) is None
@@ -534,6 +538,7 @@ def test_sites_that_all_go_before_the_evaluation_do_not_hang_the_run(federation:
                 federation.flower.nodes.pop(message.metadata.dst_node_id)
             return answer
 
+    federation.round_timeout_s = 2
     federation.run([Leaving(**vars(NORTH)), Leaving(**vars(SOUTH))])
     assert_is_mean_of_two(federation.model)
     assert federation.states() == dict.fromkeys(("north", "south"), "no answer")

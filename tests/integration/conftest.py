@@ -1,5 +1,6 @@
-"""A real browser, and a visitor that notes every request and error."""
+"""A real browser, a visitor that notes every request and error, and the table of the fault matrix."""
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,3 +73,19 @@ def visit(browser: Any) -> Iterator[Callable[..., Visitor]]:
     for visitor in visitors:
         visitor.context.close()
         assert visitor.outside_requests() == []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what became of the cells of the fault matrix, and write the table where it is asked for."""
+    ended = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    reports = [report for report in ended if "cell" in dict(report.user_properties)]
+    if not reports:
+        return
+    from tests.integration.fault_table import draw_table, list_failures
+
+    table = draw_table(reports)
+    terminalreporter.section("faults: seconds to the end of the next round")
+    terminalreporter.write_line("\n".join([table, *list_failures(reports)]))
+    if name := os.environ.get("FEDLUNA_FAULTS_TABLE"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(f"{table}\n", encoding="utf-8")
