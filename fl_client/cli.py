@@ -1,7 +1,6 @@
 """``fl-client``: one hospital takes part, until Ctrl-C; beside it, its key and a look beforehand."""
 
 import os
-import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from fl_core.config import (
     parse_settings,
 )
 from fl_core.errors import ConfigError, KitError
+from fl_core.interruption import end_when_asked
 from fl_core.kit import Kit, read_kit
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
@@ -69,12 +69,12 @@ def client(
         config, {key: value for key, value in options.items() if value is not None}
     )
     folder = home_folder() / "sites" / site_config.site
+    end_when_asked()
     link = Link.open(site_config, folder)
     link.check()
     os.environ.update(flower_environment(folder / "flower"))  # some of it is read when flwr is imported
     from fl_client.session import take_part  # torch takes seconds: not for a wrong option
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     take_part(site_config, link, folder, Console())
 
 

@@ -83,6 +83,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
         card=card,
         began_at_s=began_at_s,
         shares_model=site.config.consent.share_model,
+        num_set_aside=len(shard.set_aside),
         shares_log=site.config.consent.share_log,
     )
     return messages.pack_prepare_reply(reply)
@@ -106,6 +107,8 @@ def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
             loss=result.loss,
             train_s=time.perf_counter() - started_s,
             began_at_s=began_at_s,
+            batch_size=result.batch_size,
+            num_set_aside=len(site.prepare(settings.data).set_aside),
         )
         return messages.pack_train_reply(reply)
 

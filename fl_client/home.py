@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fl_core.errors import TaskDeclinedError, UsageError
 from luna16.config import DataConfig
+from luna16.whole_files import remove_partials, write_whole, written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ class SiteHome:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder / "lock", site)
+            remove_partials(folder)
         except OSError as error:
             raise UsageError(
                 f"Cannot use the folder {folder}: {error.strerror}. "
@@ -50,14 +52,20 @@ class SiteHome:
         """Return the random word of this installation, made at the first call and kept for good.
 
         It lets the coordinator tell a site that comes back from another one of the same name.
+
+        Raises UsageError if it can be neither read nor written.
         """
         path = self.folder / "instance"
-        if not path.exists():
-            partial = self.folder / "instance.partial"
-            partial.touch(mode=0o600)
-            partial.write_text(secrets.token_hex(16))
-            partial.replace(path)
-        return path.read_text()
+        try:
+            if not path.exists():
+                with written_whole(path) as (partial,):
+                    partial.touch(mode=0o600)
+                    partial.write_text(secrets.token_hex(16))
+            return path.read_text()
+        except OSError as error:
+            raise UsageError(
+                f"Cannot keep {path}: {error.strerror}. Make room there, or set FEDLUNA_HOME to another disk."
+            ) from error
 
     def rounds_begun_at(self) -> list[datetime]:
         """Return when the site began the rounds of the last day; TaskDeclinedError if that cannot be told."""
@@ -66,15 +74,18 @@ class SiteHome:
             return [datetime.fromisoformat(time).astimezone(UTC) for time in json.loads(path.read_text())]
         except FileNotFoundError:
             return []
-        except (ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError) as error:
             logger.error("%s is damaged. Remove it to count rounds anew.", path)  # noqa: TRY400 - one line
             raise TaskDeclinedError("The site cannot tell how many rounds it did today.") from error
 
     def keep_rounds_begun_at(self, times: Sequence[datetime]) -> None:
-        """Remember when the site began the rounds of the last day, over a restart."""
-        partial = self.folder / f"{ROUNDS_FILE}.partial"
-        partial.write_text(json.dumps([time.isoformat() for time in times]))
-        partial.replace(self.folder / ROUNDS_FILE)
+        """Remember when the site began the rounds of the last day; TaskDeclinedError if that cannot be."""
+        path = self.folder / ROUNDS_FILE
+        try:
+            write_whole(path, json.dumps([time.isoformat() for time in times]))
+        except OSError as error:
+            logger.error("Cannot write %s: %s. Make room on its disk.", path, error.strerror)  # noqa: TRY400
+            raise TaskDeclinedError("The site cannot keep count of its rounds of today.") from error
 
     def last_data_config(self) -> DataConfig:
         """Return how patches were cut for the latest run, or the default if that is not known."""
@@ -87,9 +98,13 @@ class SiteHome:
 
     def keep_data_config(self, config: DataConfig) -> None:
         """Remember how patches are cut, so that the next start finds them ready."""
-        partial = self.folder / "data.json.partial"
-        partial.write_text(config.model_dump_json())
-        partial.replace(self.folder / "data.json")
+        path = self.folder / "data.json"
+        try:
+            write_whole(path, config.model_dump_json())
+        except OSError as error:
+            logger.warning(
+                "Cannot write %s: %s. The next start may cut other patches first.", path, error.strerror
+            )
 
 
 def _lock(path: Path, site: str) -> int:

@@ -13,6 +13,7 @@ from safetensors.numpy import save
 from fl_core.errors import SiteDataError
 from fl_core.messages import Weights
 from fl_core.strategies import match_layers
+from luna16.whole_files import write_whole
 
 FILE = "personal.safetensors"
 
@@ -36,7 +37,7 @@ class PersonalLayers:
         """Keep the site's own tensors, and return what may leave: what was received in place of them.
 
         So the form stays that of the model, and these tensors are as if nobody had trained them. ValueError
-        if one of its own is not finite: those of the round before are kept then.
+        if one of its own is not finite, OSError if they cannot be written: those of before are kept then.
         """
         own = {name: trained[name] for name in match_layers(trained, self.patterns)}
         if own:
@@ -60,6 +61,8 @@ class PersonalLayers:
         for name, tensor in own.items():
             if not np.isfinite(tensor).all():
                 raise ValueError(f"The training gave NaN or infinite values in '{name}'.")
-        partial = self.folder / f"{FILE}.partial"
-        partial.write_bytes(save(dict(own), metadata={"run_id": self.run_id}))
-        partial.replace(self.folder / FILE)
+        path = self.folder / FILE
+        try:
+            write_whole(path, save(dict(own), metadata={"run_id": self.run_id}))
+        except OSError as error:
+            raise OSError(f"Cannot write {path}: {error.strerror}. Make room on its disk.") from error

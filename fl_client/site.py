@@ -1,8 +1,10 @@
 """One hospital at work: its shard, model and device, kept warm from round to round."""
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import torch
 
@@ -16,10 +18,10 @@ from fl_core.config import SiteConfig, TaskSettings
 from fl_core.errors import MessageError, SiteDataError, TaskDeclinedError
 from fl_core.messages import TaskId, Weights
 from luna16.checkpoint import Checkpoint
-from luna16.config import DataConfig, ModelConfig
+from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.counts import score
 from luna16.data_card import DataCard, make_data_card
-from luna16.dataset import PatchSet, Shard, load_shard
+from luna16.dataset import PatchSet, Shard, load_shard, use_shard
 from luna16.detection.counts import DetectionCounts
 from luna16.detection.detector import Detector
 from luna16.detection.mark_scores import count_detections
@@ -29,6 +31,8 @@ from luna16.model import build_model, select_device
 from luna16.scan_scores import ScanScores, score_exactly
 from luna16.shard_card import make_shard_card
 from luna16.training import TrainResult, train_locally
+
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,7 @@ class Site:
         self._device = _select_device(config)
         self._prepared: Prepared | None = None
         self._built: tuple[ModelConfig, torch.nn.Module] | None = None
+        self._fitting: dict[TaskSettings, TrainingConfig] = {}
 
     def agree(self, settings: TaskSettings) -> None:
         """Raise TaskDeclinedError if a task goes beyond the site's consent."""
@@ -101,18 +106,23 @@ class Site:
 
     def train(self, weights: Weights, settings: TaskSettings, round_no: int) -> tuple[Weights, TrainResult]:
         """Train ``weights`` on the training scans; returns the new weights and what was done."""
-        shard = self.prepare(settings.data)
-        model = self._load_model(settings.model, weights)
+        training = self._fitting.get(settings, settings.training)
         on_step = self._follow(round_no, "training")
-        result = train_locally(
-            model,
-            shard.train,
-            settings.data,
-            settings.training,
-            round_no=round_no,
-            device=self._device,
-            on_step=on_step,
-        )
+
+        def train(shard: Shard) -> tuple[torch.nn.Module, TrainResult]:
+            model = self._load_model(settings.model, weights)
+            return model, train_locally(
+                model,
+                shard.train,
+                settings.data,
+                training,
+                round_no=round_no,
+                device=self._device,
+                on_step=on_step,
+            )
+
+        model, result = self._use_shard(settings.data, train)
+        self._fitting[settings] = training.model_copy(update={"batch_size": result.batch_size})
         self._display.say(
             f"round {round_no}  trained on {result.num_examples} patches in {result.seconds:.1f} s, "
             f"loss {result.loss:.3f}"
@@ -124,14 +134,17 @@ class Site:
         self, weights: Weights, settings: TaskSettings, round_no: int, *, on_test: bool = False
     ) -> list[ScanScores]:
         """Score ``weights`` on each validation scan, or on each test scan."""
-        shard = self.prepare(settings.data)
-        patch_set = _find_test(shard) if on_test else shard.validation
         model = self._load_model(settings.model, weights)
         on_step = self._follow(round_no, "evaluating")
-        logits = predict_logits(
-            model, patch_set, settings.data, settings.evaluation, device=self._device, on_step=on_step
-        )
-        scans = group_by_scan(logits, patch_set)
+
+        def evaluate(shard: Shard) -> list[ScanScores]:
+            patch_set = _find_test(shard) if on_test else shard.validation
+            logits = predict_logits(
+                model, patch_set, settings.data, settings.evaluation, device=self._device, on_step=on_step
+            )
+            return group_by_scan(logits, patch_set)
+
+        scans = self._use_shard(settings.data, evaluate)
         own = score_exactly(scans)
         self._display.say(
             f"round {round_no}  evaluated on {len(scans)} {'test ' if on_test else ''}scans, "
@@ -164,6 +177,15 @@ class Site:
         self._display.rest()
         return counts
 
+    def _use_shard(self, config: DataConfig, work: Callable[[Shard], ResultT]) -> ResultT:
+        """Do work on the shard, which is mended where its patches on disk turn out to be damaged."""
+        prepared = self._prepare(config)
+        shard, result = use_shard(prepared.shard, work)
+        with self._preparing:
+            if self._prepared is prepared:
+                self._prepared = replace(prepared, shard=shard)
+        return result
+
     def _follow(self, round_no: int, work: str) -> OnStep:
         """Show how far a task is, here and to the coordinator; each step ends it if there is a newer one."""
         show = self._display.show(f"round {round_no}: {work}")
@@ -191,7 +213,7 @@ class Site:
                 subsets=self.config.subsets,
                 on_progress=on_progress,
             )
-            card = make_shard_card(self.config.data_root, shard, subsets=self.config.subsets)
+            shard, card = use_shard(shard, self._make_card)
         except (ValueError, OSError) as error:
             raise SiteDataError(f"Site '{self.config.site}': {error}") from error
         test = f", {shard.test.num_scans} for the test at the end" if shard.test else ""
@@ -200,6 +222,9 @@ class Site:
             f"{shard.train.num_negatives} others), {shard.validation.num_scans} to validate on{test}"
         )
         return Prepared(config, shard, card)
+
+    def _make_card(self, shard: Shard) -> DataCard:
+        return make_shard_card(self.config.data_root, shard, subsets=self.config.subsets)
 
     def _load_model(self, config: ModelConfig, weights: Weights) -> torch.nn.Module:
         if self._built is None or self._built[0] != config:

@@ -11,6 +11,7 @@ from fl_client.link import Link
 from fl_core.admission import Cause
 from fl_core.errors import KeyFileError
 from fl_core.processes import end_child, find_free_port, flower_environment, start_child
+from luna16.whole_files import write_whole
 
 AUTHORITY_NAME = "authority.pem"
 GIVE_UP_AFTER_S = 5
@@ -64,7 +65,7 @@ def _security_options(link: Link, folder: Path) -> list[str]:
         return ["--insecure"]
     authority = folder / AUTHORITY_NAME
     try:
-        authority.write_text(link.authority)
+        write_whole(authority, link.authority)
     except OSError as error:
         raise KeyFileError(f"Cannot write {authority}: {error.strerror}.") from error
     return ["--root-certificates", str(authority), "--auth-supernode-private-key", str(link.key)]

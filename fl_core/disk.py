@@ -1,10 +1,36 @@
 """Whether there is room on a disk, and whether it can be written to."""
 
+import errno
+import os
 import shutil
 import tempfile
 from pathlib import Path
 
 from fl_core.findings import Finding, Level
+
+OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES}
+LITTLE = bytes(100_000)
+
+
+def explain_disk(error: OSError, folder: Path) -> str | None:
+    """Say in one line that a folder cannot be written to, and what to do; None if the error is another."""
+    return _explain(error, folder) if error.errno in OF_THE_DISK else None
+
+
+def find_write_fault(folder: Path) -> str | None:
+    """Say in one line why not even a little can be written to a folder; None if it can."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(LITTLE)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return _explain(error, folder)
+    return None
+
+
+def _explain(error: OSError, folder: Path) -> str:
+    return f"Cannot write to {folder}: {error.strerror}. Make room on its disk, or let this user write there."
 
 
 def look_at_disk(home: Path, *, needed_gb: float, wished_gb: float) -> Finding:

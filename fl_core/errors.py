@@ -6,6 +6,7 @@ FedLunaError                 1  the run failed
 │   ├── SiteDataError           a site's data folder
 │   ├── AccountError            a user, role or password
 │   ├── AddressInUseError       a port that another process holds
+│   ├── DiskError               a disk that is full or read-only
 │   ├── KeyFileError            a key or certificate
 │   ├── KitError                the file by which a site finds its coordinator
 │   └── SiteRefusedError        the coordinator refused this site
@@ -48,6 +49,10 @@ class AccountError(UsageError):
 
 class AddressInUseError(UsageError):
     """Another process listens on the address."""
+
+
+class DiskError(UsageError):
+    """A disk is full or read-only; what was on it before is intact."""
 
 
 class KeyFileError(UsageError):

@@ -49,6 +49,8 @@ RUN_ID = "run-id"
 ROUND = "server-round"
 WITH_INTERVALS = "with-intervals"
 WITH_DETECTION = "with-detection"
+BATCH_SIZE = "batch-size"
+SET_ASIDE = "num-scans-set-aside"
 ON_TEST = "on-test"
 SHARES_MODEL = "shares-model"
 SHARES_LOG = "shares-log"
@@ -96,7 +98,8 @@ class PrepareReply:
     """How many scans a site trains on and validates on, and what it tells of them.
 
     ``shares_model`` says whether other sites may score its updates, as ``[consent] share_model`` has it, and
-    ``shares_log`` whether it gives its log lines of the run to the coordinator.
+    ``shares_log`` whether it gives its log lines of the run to the coordinator. ``num_set_aside`` counts the
+    scans that it has and cannot use.
     ``began_at_s``, here and in the other replies, is when it began the work, in Unix seconds by its clock.
     """
 
@@ -107,11 +110,16 @@ class PrepareReply:
     began_at_s: float
     shares_model: bool = False
     shares_log: bool = False
+    num_set_aside: int = 0
 
 
 @dataclass(frozen=True)
 class TrainReply:
-    """A site's update: its weights, the number of examples behind them, mean loss, and seconds."""
+    """A site's update: its weights, the number of examples behind them, mean loss, and seconds.
+
+    ``batch_size`` is less than what the settings ask for where the site's GPU could not hold that; 0 is no
+    word. ``num_set_aside`` counts the scans that the site has and could not use.
+    """
 
     task: TaskId
     weights: Weights
@@ -119,6 +127,8 @@ class TrainReply:
     loss: float
     train_s: float
     began_at_s: float
+    batch_size: int = 0
+    num_set_aside: int = 0
 
 
 @dataclass(frozen=True)
@@ -256,6 +266,7 @@ def pack_prepare_reply(reply: PrepareReply) -> RecordDict:
         "num_train_scans": reply.num_train_scans,
         "num_validation_scans": reply.num_validation_scans,
         "num_train_patches": reply.num_train_patches,
+        SET_ASIDE: reply.num_set_aside,
         BEGAN: reply.began_at_s,
     }
     told = ConfigRecord(
@@ -282,6 +293,7 @@ def unpack_prepare_reply(content: RecordDict) -> PrepareReply:
         card=card,
         began_at_s=read_number(numbers, BEGAN),
         shares_model=_find(content.config_records, CONFIG, SHARES_MODEL) is True,
+        num_set_aside=read_count(numbers, SET_ASIDE),
         shares_log=_find(content.config_records, CONFIG, SHARES_LOG) is True,
     )
 
@@ -322,6 +334,8 @@ def pack_train_reply(reply: TrainReply) -> RecordDict:
         "loss": reply.loss,
         "train_s": reply.train_s,
         BEGAN: reply.began_at_s,
+        BATCH_SIZE: reply.batch_size,
+        SET_ASIDE: reply.num_set_aside,
     }
     task = ConfigRecord({RUN_ID: reply.task.run_id, ROUND: reply.task.round_no})
     return RecordDict({ARRAYS: pack_weights(reply.weights), METRICS: MetricRecord(metrics), CONFIG: task})
@@ -337,6 +351,8 @@ def unpack_train_reply(content: RecordDict) -> TrainReply:
         loss=read_number(numbers, "loss"),
         train_s=read_number(numbers, "train_s"),
         began_at_s=read_number(numbers, BEGAN),
+        batch_size=read_count(numbers, BATCH_SIZE),
+        num_set_aside=read_count(numbers, SET_ASIDE),
     )
 
 

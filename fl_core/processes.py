@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import psutil
@@ -78,6 +78,13 @@ def end_with_parent() -> None:
         signal.raise_signal(signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def ask_to_end(children: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask children to end, all at once; ``end_child`` of each waits for it."""
+    for child in children:
+        if child.poll() is None:
+            child.terminate()
 
 
 def end_child(child: subprocess.Popen[bytes], *, grace_s: float = GRACE_S) -> None:

@@ -13,8 +13,8 @@ import typer
 from dotenv import load_dotenv
 
 from fl_core.errors import FedLunaError
+from fl_core.interruption import EXIT_INTERRUPTED, kill_descendants
 
-EXIT_INTERRUPTED = 130
 OUR_PACKAGES = ("luna16", "fl_core", "fl_store", "fl_client", "fl_server", "fl_monitor")
 
 
@@ -29,6 +29,7 @@ def run_command(app: typer.Typer) -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except click.Abort:
+        kill_descendants()  # one that was interrupted while it was started belongs to nobody
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
         error.show()

@@ -2,7 +2,6 @@
 
 import os
 import re
-import signal
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +12,7 @@ from rich.console import Console
 from fl_core.config import RunConfig, home_folder, load_settings, parse_settings
 from fl_core.errors import ConfigError
 from fl_core.findings import draw_findings, findings_to_json, has_fault
+from fl_core.interruption import end_when_asked
 from fl_core.processes import flower_environment
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 from fl_server import store_cli
@@ -92,10 +92,10 @@ def server(
     }
     run_config = read_run_config(config, options, resume)
     home = home_folder()
+    end_when_asked()
     os.environ.update(flower_environment(home / "flower"))  # some of it is read when flwr is imported
     from fl_server.launch import launch_run
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     with hold_home(home), closing(open_coordinator_store(home)) as store:
         if run_config:

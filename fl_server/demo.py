@@ -23,7 +23,8 @@ import typer
 from rich.console import Console
 
 from fl_core.errors import RunFailedError
-from fl_core.processes import check_port_is_free, end_child, find_free_port, start_child
+from fl_core.interruption import end_when_asked
+from fl_core.processes import ask_to_end, check_port_is_free, end_child, find_free_port, start_child
 from fl_core.terminal import VerboseOption, VersionOption, run_command
 
 CONFIG = Path(__file__).parents[1] / "configs" / "demo.toml"
@@ -94,7 +95,7 @@ def demo(
     version: VersionOption = False,
 ) -> None:
     """Train one model on the synthetic scans of several hospitals, all on this machine."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_when_asked()
     this = Demo(folder.resolve(), sites, rounds, scans_per_site, port, monitor_port)
     check_port_is_free("127.0.0.1", port, setting="--port")
     with ExitStack() as children:
@@ -151,6 +152,7 @@ def conduct_demo(this: Demo, scans: Path) -> None:
         ]
         server = subprocess.Popen(command, env=this.environment, start_new_session=True)
         children.callback(end_child, server, grace_s=SERVER_GRACE_S)
+        children.callback(ask_to_end, [*sites, server])  # before each is waited for
         while server.poll() is None:
             check_sites(this, sites)
             time.sleep(POLL_S)

@@ -4,7 +4,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from fl_core.errors import UsageError
+from fl_core.disk import find_write_fault
+from fl_core.errors import DiskError, UsageError
 from fl_core.locks import try_lock
 
 LOCK_NAME = "coordinator.lock"
@@ -20,6 +21,8 @@ def hold_home(home: Path) -> Iterator[None]:
         raise UsageError(
             f"Cannot write to {home}: {error.strerror}. Set FEDLUNA_HOME to another folder."
         ) from error
+    if fault := find_write_fault(home):
+        raise DiskError(fault)
     with try_lock(home / LOCK_NAME) as is_ours:
         if not is_ours:
             raise UsageError(

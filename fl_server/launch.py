@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.live import Live
 
 from fl_core.config import RunConfig
-from fl_core.errors import FedLunaError, RunFailedError, StoreError, StoreUnavailableError
+from fl_core.disk import explain_disk, find_write_fault
+from fl_core.errors import DiskError, FedLunaError, RunFailedError, StoreError, StoreUnavailableError
 from fl_core.kit import warn_if_expiring
 from fl_core.logs import kept_log
 from fl_server.bundle import build_bundle
@@ -29,6 +30,7 @@ from fl_server.start_checks import check_layers, check_quorum
 from fl_server.superlink import SuperLink, SuperLinkEndedError
 from fl_store.base import Store
 from fl_store.rows import EventRow, RoundRow, RunRow, RunState, utc_now
+from luna16.whole_files import remove_partials, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +48,8 @@ def launch_run(plan: Plan, home: Path, store: Store, console: Console) -> RunRow
 
     What ends unasked is started again. Everything that was started is ended, also on an error and on Ctrl-C.
     Raises AddressInUseError if a port is taken, KeyFileError if there are no certificates, ConfigError if the
-    configuration asks for what is not there, and RunFailedError if the run failed.
+    configuration asks for what is not there, DiskError if the run's folder cannot be written to, and
+    RunFailedError if the run failed.
     """
     check_layers(plan.config)
     credentials = None if plan.config.server.insecure else _open_credentials(home)
@@ -73,19 +76,22 @@ def _conduct_to_the_end(
     except KeyboardInterrupt:
         _close(store, run.run_id, RunState.STOPPED, "Stopped at the coordinator's terminal.")
         raise
-    except OSError as error:  # a disk that is full or read-only
-        reason = f"Cannot go on with the run's folder {folder}: {error.strerror}."
+    except OSError as error:
+        reason = _explain(error, folder)
         _close(store, run.run_id, RunState.FAILED, reason)
-        raise RunFailedError(reason) from error
+        raise DiskError(f"{reason} {_how_to_go_on(run)}") from error
     except BaseException as error:
         _close(store, run.run_id, RunState.FAILED, str(error))
         raise
+    finally:
+        remove_partials(folder)
     _close(store, run.run_id, RunState.FAILED, ENDED_UNASKED)
     (run,) = store.get(RunRow, run_id=run.run_id)
     for table in draw_end(store, run.run_id, folder):
         console.print(table)
     _try_report(run.run_id, home, folder / "report.html")
     if run.state not in {RunState.FINISHED, RunState.STOPPED}:
+        _check_disk(run, folder)
         raise RunFailedError(f"Run {run.run_id} did not finish: {run.reason or ENDED_UNASKED}")
     return run
 
@@ -120,10 +126,25 @@ def _conduct(
             return
         if (now := _count_rounds(store, run.run_id)) > num_rounds:
             restarts_left, num_rounds = MAX_RESTARTS, now
+        _check_disk(run, folder)
         if restarts_left == 0:
             return
         restarts_left -= 1
         store.put([EventRow("restarted", RESTARTED, run_id=run.run_id), *close_parts(store, run.run_id)])
+
+
+def _check_disk(run: RunRow, folder: Path) -> None:
+    """Raise DiskError if the run's folder cannot be written to, which would end its ServerApp again."""
+    if fault := find_write_fault(folder):
+        raise DiskError(f"{fault} {_how_to_go_on(run)}")
+
+
+def _explain(error: OSError, folder: Path) -> str:
+    return explain_disk(error, folder) or f"Cannot go on with the run's folder {folder}: {error.strerror}."
+
+
+def _how_to_go_on(run: RunRow) -> str:
+    return f"Then go on with `fl-server --resume {run.run_id}`."
 
 
 def _count_rounds(store: Store, run_id: str) -> int:
@@ -143,9 +164,7 @@ def _make_run(config: RunConfig) -> RunRow:
 
 
 def _keep_config(config: RunConfig, folder: Path) -> None:
-    (folder / "config.toml").write_text(
-        tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
-    )
+    write_whole(folder / "config.toml", tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
 
 
 def _open_credentials(home: Path) -> Credentials:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from fl_core.errors import UsageError
-from luna16.whole_files import give_name
+from luna16.whole_files import written_whole
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,9 @@ def keep_resume_point(folder: Path, point: ResumePoint) -> None:
         "memory": point.memory,
         "sha256": _hash(tensors),
     }
-    path, partial = folder / NAME, folder / f"{NAME}.partial"
-    partial.write_bytes(save(tensors, metadata={"format": str(FORMAT), "about": json.dumps(about)}))
-    if path.exists():
-        path.replace(folder / NAME_BEFORE)
-    give_name(partial, path)
+    path = folder / NAME
+    with written_whole(path, replaced=folder / NAME_BEFORE) as (partial,):
+        partial.write_bytes(save(tensors, metadata={"format": str(FORMAT), "about": json.dumps(about)}))
 
 
 def find_resume_point(folder: Path) -> ResumePoint | None:

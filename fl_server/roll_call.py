@@ -47,6 +47,7 @@ class Member:
     who: JoinReply
     card: DataCard | None = None
     num_train_patches: int = 0
+    num_set_aside: int = 0
     shares_model: bool = False
     shares_log: bool = False
 
@@ -161,6 +162,10 @@ class RollCall:
         """Return how many patches a member says it can train on."""
         return self._members[site].num_train_patches
 
+    def num_set_aside_of(self, site: str) -> int:
+        """Return how many of its scans a member says it cannot use."""
+        return self._members[site].num_set_aside
+
     def tell_left_out(self, site: str, reason: str) -> None:
         """Let a member know why its update is not in the average."""
         self._ask(self._members[site].node_id, messages.LEFT_OUT, messages.pack_reason(reason))
@@ -254,6 +259,7 @@ class RollCall:
             return  # the site has come back with a new node, which is still to answer
         member.card, member.num_train_patches = data.card, data.num_train_patches
         member.shares_model, member.shares_log = data.shares_model, data.shares_log
+        member.num_set_aside = data.num_set_aside
         now = utc_now()
         scans = data.num_train_scans, data.num_validation_scans
         self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))
@@ -263,13 +269,17 @@ class RollCall:
         self._recorder.keep_event(
             "site_ready",
             f"Site '{site}' is ready: {data.num_train_scans} scans to train on, "
-            f"{data.num_validation_scans} to validate on.",
+            f"{data.num_validation_scans} to validate on{_count_set_aside(data.num_set_aside)}.",
             site,
         )
 
     def _refuse(self, node_id: int, reason: str, site: str | None = None) -> None:
         self._recorder.keep_event("site_refused", f"A node was refused: {reason}", site)
         self._ask(node_id, messages.REFUSE, messages.pack_reason(reason))
+
+
+def _count_set_aside(num_scans: int) -> str:
+    return f"; it cannot use {num_scans} more" if num_scans else ""
 
 
 def _describe_wait(num_sites: int, ready: list[str], give_up_at: float) -> str:

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 from fl_core.config import TaskSettings
 from fl_server.resume_point import ResumePoint, find_resume_point, keep_resume_point
 from fl_store.rows import CheckpointRow, utc_now
-from luna16.checkpoint import read_about, save_weights
+from luna16.checkpoint import PackedWeights, read_about, save_model
 from luna16.counts import Score
 from luna16.detection.calibration import Calibration
 from luna16.whole_files import write_json
@@ -44,7 +44,8 @@ class RunFolder:
     ) -> list[CheckpointRow]:
         """Write the model of a round as the last, and as the best if it is; returns what was written."""
         kinds = [LAST, BEST] if is_best else [LAST]
-        return [self._write_model(kind, weights, round_no, result, calibration) for kind in kinds]
+        packed = PackedWeights.pack(weights)
+        return [self._write_model(kind, packed, round_no, result, calibration) for kind in kinds]
 
     def read_models(self) -> dict[int, dict[str, NDArray[Any]]]:
         """Return the last model and the best by their rounds; only one if it is both."""
@@ -73,7 +74,7 @@ class RunFolder:
         write_json(self.path / file_name, content)
 
     def _write_model(
-        self, kind: str, weights: Weights, round_no: int, result: Score, calibration: Calibration | None
+        self, kind: str, weights: PackedWeights, round_no: int, result: Score, calibration: Calibration | None
     ) -> CheckpointRow:
         path = self.path / f"{kind}.safetensors"
         row = CheckpointRow(
@@ -81,8 +82,8 @@ class RunFolder:
             kind=kind,
             round_no=round_no,
             file_name=path.name,
-            sha256=save_weights(path, weights),
-            num_bytes=path.stat().st_size,
+            sha256=weights.sha256,
+            num_bytes=len(weights.content),
             cpm=result.cpm,
             auc=result.auc,
             written_at=utc_now(),
@@ -90,5 +91,5 @@ class RunFolder:
         about = {**asdict(row), "written_at": row.written_at.isoformat(), "settings": self._settings}
         if calibration:
             about["calibration"] = asdict(calibration)
-        write_json(path.with_suffix(".json"), about)
+        save_model(path, weights, about)
         return row

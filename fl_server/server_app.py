@@ -11,6 +11,7 @@ from flwr.app import ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 
 from fl_core.config import RunConfig, home_folder, load_settings
+from fl_core.disk import explain_disk
 from fl_core.errors import FedLunaError
 from fl_core.logs import LogFile
 from fl_core.messages import pack_settings
@@ -72,7 +73,10 @@ def conduct_recorded(grid: Grid, run_id: str, folder: Path) -> None:
         recorder.keep_run_state(RunState.FAILED, str(error))
         raise
     except Exception as error:
-        reason = f"The coordinator's program failed ({type(error).__name__}); {LOG_NAME} says where."
+        reason = explain_disk(error, folder) if isinstance(error, OSError) else None
+        reason = (
+            reason or f"The coordinator's program failed ({type(error).__name__}); {LOG_NAME} says where."
+        )
         recorder.keep_run_state(RunState.FAILED, reason)
         raise
     else:

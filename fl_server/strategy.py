@@ -24,6 +24,7 @@ from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.score_sheet import ScoreSheet
 from fl_server.screening import Expected, NormScreen, Strikes, check_update
+from fl_server.shortfalls import Shortfalls
 from fl_server.update import Update, as_arrays, as_numpy, average_losses
 from luna16.detection.calibration import Calibration, fit_calibration
 
@@ -53,6 +54,7 @@ class NoduleFedAvg(FedAvg):
         self._config = config.federation
         self._training = config.training
         self._norms = NormScreen(config.screening)
+        self._shortfalls = Shortfalls(config.training.batch_size, roll_call, recorder)
         self._strikes = Strikes(config.screening.strikes)
         self._dispatch = dispatch
         self._roll_call = roll_call
@@ -212,6 +214,7 @@ class NoduleFedAvg(FedAvg):
             self._leave_out(site, str(error))
             return False
         self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
+        self._shortfalls.look(site, reply)
         self._updates[site] = Update.take(message, reply, norm)
         return True
 

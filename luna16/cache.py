@@ -2,7 +2,7 @@
 
 It lies in ``patches-<key>``, a folder with three files: patches.int16 has the numbers, parts.jsonl tells
 which parts of them are written, and index.json, written last, what the whole holds; without it nothing is
-read.
+read. Each row is held against its checksum whenever it is read.
 """
 
 import contextlib
@@ -14,8 +14,9 @@ import os
 import shutil
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from math import prod
 from pathlib import Path
 from typing import TextIO
@@ -23,7 +24,12 @@ from typing import TextIO
 import numpy as np
 import numpy.typing as npt
 
+from luna16.whole_files import write_whole
+
 Int16Array = npt.NDArray[np.int16]
+IndexArray = npt.NDArray[np.int64]
+Checksums = tuple[int, ...]
+"""One for each row."""
 
 NUMBER = np.dtype("<i2")
 
@@ -32,11 +38,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """The rows of one scan; a scan that was set aside has none, and the reason why."""
+    """The rows of one scan and their checksums; one that was set aside has a reason, and nothing in them."""
 
     series_uid: str = field(repr=False)
     num_rows: int
+    checksums: Checksums = field(default=(), repr=False)
     set_aside: str = ""
+
+
+class DamagedRowsError(OSError):
+    """Rows that were written cannot be read, or are not as they were written; the text is one line."""
 
 
 @dataclass(frozen=True)
@@ -57,39 +68,74 @@ class ArrayFile:
         return self.shape[0] * self.row_bytes
 
     def reserve(self) -> None:
-        """Make the file with room on the disk for all rows; OSError if there is not enough."""
-        with self.path.open("wb") as file:
+        """Make the file with room on the disk for all rows, or give it what it has lost; OSError if full."""
+        with self.path.open("ab") as file:
             if sys.platform == "linux" and self.num_bytes:
                 os.posix_fallocate(file.fileno(), 0, self.num_bytes)
             file.truncate(self.num_bytes)
 
-    def write_rows(self, first_row: int, rows: Int16Array) -> int:
-        """Write rows and give their checksum; OSError if the disk is full."""
-        content = np.ascontiguousarray(rows, NUMBER).tobytes()
+    def write_rows(self, first_row: int, rows: Int16Array) -> Checksums:
+        """Write rows and give their checksums; OSError if the disk is full."""
+        content = np.ascontiguousarray(rows, NUMBER)
         with self.path.open("r+b") as file:
             file.seek(first_row * self.row_bytes)
-            file.write(content)
-        return zlib.crc32(content)
+            file.write(content.tobytes())
+        return _sum_up(content)
 
-    def checksum(self, first_row: int, num_rows: int) -> int:
-        """Read rows and give their checksum."""
-        with self.path.open("rb") as file:
-            file.seek(first_row * self.row_bytes)
-            return zlib.crc32(file.read(num_rows * self.row_bytes))
+    def read_rows(self, numbers: IndexArray) -> Int16Array:
+        """Read rows; what lies beyond the end of the file is 0. OSError if they cannot be read."""
+        rows = np.zeros((len(numbers), *self.shape[1:]), NUMBER)
+        with self.path.open("rb", buffering=0) as file:
+            for row, number in zip(rows, numbers.tolist(), strict=True):
+                os.preadv(file.fileno(), [row.data.cast("B")], number * self.row_bytes)
+        return rows
 
-    def move_rows(self, first_row: int, num_rows: int, to_row: int) -> None:
-        """Copy rows to an earlier place in the file."""
-        with self.path.open("r+b") as file:
-            file.seek(first_row * self.row_bytes)
-            content = file.read(num_rows * self.row_bytes)
-            file.seek(to_row * self.row_bytes)
-            file.write(content)
+    def holds(self, first_row: int, checksums: Checksums) -> bool:
+        """Tell whether the rows from ``first_row`` on can be read and are those that were written."""
+        try:
+            rows = self.read_rows(np.arange(first_row, first_row + len(checksums)))
+        except OSError:
+            return False
+        return _sum_up(rows) == checksums
 
-    def map(self) -> Int16Array:
-        """Map the array from disk, read-only."""
-        if not self.num_bytes:
-            return np.empty(self.shape, NUMBER)
-        return np.memmap(self.path, NUMBER, mode="r", shape=self.shape)
+
+@dataclass(frozen=True, eq=False)
+class StoredRows:
+    """Some rows of an array on disk, read only when they are asked for."""
+
+    array: ArrayFile
+    numbers: IndexArray = field(repr=False)
+    checksums: npt.NDArray[np.uint32] = field(repr=False)
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.numbers)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of all of them."""
+        return len(self), *self.array.shape[1:]
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all of them."""
+        return len(self) * self.array.row_bytes
+
+    def __getitem__(self, rows: IndexArray | slice | int) -> Int16Array:
+        """Read rows; DamagedRowsError if the disk has lost or changed one of them."""
+        numbers = self.numbers[rows]
+        folder, what_to_do = self.array.path.parent, "Without that folder they are cut anew."
+        try:
+            found = self.array.read_rows(np.ravel(numbers))
+        except OSError as error:
+            raise DamagedRowsError(f"Patches in {folder}: {error.strerror}. {what_to_do}") from error
+        if _sum_up(found) != tuple(np.ravel(self.checksums[rows]).tolist()):
+            raise DamagedRowsError(f"Patches in {folder} are not as they were written. {what_to_do}")
+        return found.reshape(*np.shape(numbers), *self.array.shape[1:])
+
+    def part(self, start: int, stop: int) -> "StoredRows":
+        """Give the rows from ``start`` to before ``stop``."""
+        return StoredRows(self.array, self.numbers[start:stop], self.checksums[start:stop])
 
 
 class CacheFolder:
@@ -101,27 +147,36 @@ class CacheFolder:
 
     def read_index(self) -> tuple[IndexEntry, ...] | None:
         """Give what the array holds, scan by scan in the order of its rows; None if it is not complete."""
+        entries = self._parse_index()
+        array = self.array(entries)
         try:
-            entries = tuple(IndexEntry(**entry) for entry in json.loads(self._index_path.read_text()))
-            is_whole = self.array(entries).path.stat().st_size == self.array(entries).num_bytes
-        except (OSError, ValueError, TypeError):
+            return entries if entries and array.path.stat().st_size == array.num_bytes else None
+        except OSError:
             return None
-        return entries if is_whole else None
 
     def array(self, entries: Iterable[IndexEntry]) -> ArrayFile:
         """Give the array of these entries."""
         num_rows = sum(entry.num_rows for entry in entries)
         return ArrayFile(self.path / "patches.int16", (num_rows, *self._row_shape))
 
-    def begin(self, array: ArrayFile) -> dict[int, int]:
+    def rows(self, entries: Sequence[IndexEntry]) -> StoredRows:
+        """Give the rows of all entries that were not set aside."""
+        is_used = np.repeat([not entry.set_aside for entry in entries], [e.num_rows for e in entries])
+        checksums = np.array([number for entry in entries for number in entry.checksums], np.uint32)
+        return StoredRows(self.array(entries), np.flatnonzero(is_used), checksums)
+
+    def begin(self, array: ArrayFile) -> dict[int, Checksums]:
         """Make room for the array, or take up where another process ended: its parts by first row.
 
         What other settings or older data left in the cache is removed. The checksums of the parts are those
-        that were written down; whether the disk still has those rows is for the caller to see.
+        that were written down; whether the disk still has those rows is for the caller to see. An array that
+        was complete is not until it is completed again.
 
         Raises OSError, with one line, if the disk has not enough room.
         """
-        if done := self._read_parts(array):
+        self._reopen()
+        if done := self._read_parts():
+            _reserve(array)
             return done
         others = [path for path in self.path.parent.glob("patches-*") if path != self.path]
         free = shutil.disk_usage(self.path.parent).free + sum(map(_count_bytes, [*others, self.path]))
@@ -134,31 +189,22 @@ class CacheFolder:
             _remove(path)
         self.path.mkdir()
         try:
-            array.reserve()
-        except OSError as error:
+            _reserve(array)
+        except OSError:
             _remove(self.path)
-            raise OSError(explain_write_error(array, error)) from error
+            raise
         return {}
 
-    def note_part(self, first_row: int, checksum: int) -> None:
+    def note_part(self, first_row: int, checksums: Checksums) -> None:
         """Write down that a part is written, so that it is not built again."""
         with self._parts_path.open("a") as parts:
-            parts.write(f"\n{json.dumps([first_row, checksum])}")  # begins anew after a line cut short
+            parts.write(_describe_part(first_row, checksums))
 
-    def complete(self, array: ArrayFile, entries: list[IndexEntry], first_rows: list[int]) -> None:
-        """Close the gaps of scans that were set aside, and let the array be read from now on."""
-        self._parts_path.unlink(missing_ok=True)  # while rows move there is nothing to go on from
-        row = 0
-        for entry, first_row in zip(entries, first_rows, strict=True):
-            if first_row != row:
-                array.move_rows(first_row, entry.num_rows, row)
-            row += entry.num_rows
-        os.truncate(array.path, row * array.row_bytes)
+    def complete(self, array: ArrayFile, entries: Sequence[IndexEntry]) -> None:
+        """Let the array be read from now on."""
         _flush(array.path)
-        partial = self._index_path.with_suffix(".partial")
-        partial.write_text(json.dumps([asdict(entry) for entry in entries]))
-        _flush(partial)
-        partial.replace(self._index_path)
+        write_whole(self._index_path, json.dumps([asdict(entry) for entry in entries]))
+        self._parts_path.unlink(missing_ok=True)
 
     @property
     def _index_path(self) -> Path:
@@ -168,13 +214,31 @@ class CacheFolder:
     def _parts_path(self) -> Path:
         return self.path / "parts.jsonl"
 
-    def _read_parts(self, array: ArrayFile) -> dict[int, int]:
+    def _parse_index(self) -> tuple[IndexEntry, ...]:
+        """Read the index; nothing if there is none, or it is damaged."""
+        try:
+            table = json.loads(self._index_path.read_text())
+            return tuple(IndexEntry(**{**row, "checksums": tuple(row["checksums"])}) for row in table)
+        except (OSError, ValueError, TypeError, KeyError):
+            return ()
+
+    def _reopen(self) -> None:
+        """Turn the index of an array that was complete into parts that are to be looked at again."""
+        entries = self._parse_index()
+        first_rows = accumulate((entry.num_rows for entry in entries), initial=0)
+        parts = [
+            _describe_part(row, entry.checksums) for row, entry in zip(first_rows, entries, strict=False)
+        ]
+        if parts:
+            write_whole(self._parts_path, "".join(parts))
+            self._index_path.unlink()
+
+    def _read_parts(self) -> dict[int, Checksums]:
         try:
             lines = self._parts_path.read_text().splitlines()
-            is_reserved = array.path.stat().st_size == array.num_bytes
         except OSError:
             return {}
-        return dict(part for line in lines if (part := _parse_part(line))) if is_reserved else {}
+        return dict(part for line in lines if (part := _parse_part(line)))
 
 
 @contextlib.contextmanager
@@ -239,13 +303,28 @@ def _hash_text(table: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _parse_part(line: str) -> tuple[int, int] | None:
+def _describe_part(first_row: int, checksums: Checksums) -> str:
+    return f"\n{json.dumps([first_row, checksums])}"  # begins anew after a line cut short
+
+
+def _parse_part(line: str) -> tuple[int, Checksums] | None:
     """Read one line of parts.jsonl; None if the process was killed while it wrote it."""
     try:
-        first_row, checksum = json.loads(line)
+        first_row, checksums = json.loads(line)
+        return first_row, tuple(checksums)
     except (ValueError, TypeError):
         return None
-    return first_row, checksum
+
+
+def _sum_up(rows: Int16Array) -> Checksums:
+    return tuple(zlib.crc32(row.data) for row in rows)
+
+
+def _reserve(array: ArrayFile) -> None:
+    try:
+        array.reserve()
+    except OSError as error:
+        raise OSError(explain_write_error(array, error)) from error
 
 
 def _count_bytes(path: Path) -> int:

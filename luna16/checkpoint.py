@@ -3,18 +3,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from luna16.config import DataConfig, ModelConfig, check_settings
 from luna16.model import build_model
-from luna16.whole_files import give_name
+from luna16.whole_files import to_json, written_whole
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,28 @@ class Checkpoint:
     has_site_per_subset: bool = False
 
 
-def save_weights(path: Path, weights: Mapping[str, Tensor]) -> str:
-    """Write weights as a .safetensors file, whole or not at all, and give its sha256."""
-    partial = path.with_suffix(".partial")
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, partial)
-    sha256 = sha256_of(partial)
-    give_name(partial, path)
-    return sha256
+@dataclass(frozen=True)
+class PackedWeights:
+    """What a .safetensors file holds."""
+
+    content: bytes = field(repr=False)
+    sha256: str
+
+    @classmethod
+    def pack(cls, weights: Mapping[str, Tensor]) -> Self:
+        """Bring weights into the form of the file."""
+        content = save({name: tensor.contiguous() for name, tensor in weights.items()})
+        return cls(content, hashlib.sha256(content).hexdigest())
+
+
+def save_model(path: Path, weights: PackedWeights, about: Mapping[str, Any]) -> None:
+    """Write a .safetensors file and the JSON beside it; OSError leaves both as they were.
+
+    The JSON gets the sha256 of the weights besides.
+    """
+    with written_whole(path, path.with_suffix(".json")) as (model, description):
+        model.write_bytes(weights.content)
+        description.write_text(to_json({**about, "sha256": weights.sha256}), encoding="utf-8")
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

@@ -15,12 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from luna16.checkpoint import load_checkpoint, read_about, save_weights
+from luna16.checkpoint import PackedWeights, load_checkpoint, read_about, save_model
 from luna16.config import CourseConfig
 from luna16.dataset import PatchSet, Shard
 from luna16.model import build_model
 from luna16.training import train_locally
-from luna16.whole_files import write_json
 
 Weights = Mapping[str, Tensor]
 
@@ -153,9 +152,8 @@ def _keep(
     model: nn.Module, path: Path, config: CourseConfig, origin: Origin, records: Sequence[RoundRecord]
 ) -> None:
     about = {
-        "sha256": save_weights(path, model.state_dict()),
         "settings": config.model_dump(mode="json", include={"data", "model"}),
         **asdict(origin),
         "rounds": [asdict(record) for record in records],
     }
-    write_json(path.with_suffix(".json"), about)
+    save_model(path, PackedWeights.pack(model.state_dict()), about)

@@ -1,9 +1,11 @@
 """A shard's patches, divided into training and validation scans, and how batches are drawn from them."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from luna16.annotations import Candidate, Nodule, group_by_series, read_excluded
+from luna16.cache import DamagedRowsError
 from luna16.config import DataConfig
 from luna16.patch_plan import PatchPlan, plan_patches
 from luna16.patches import scale_patches
@@ -19,6 +22,9 @@ from luna16.scan import Int16Array
 
 BoolArray = npt.NDArray[np.bool_]
 IndexArray = npt.NDArray[np.int64]
+ResultT = TypeVar("ResultT")
+
+logger = logging.getLogger(__name__)
 
 
 class PatchRows(Protocol):
@@ -32,7 +38,7 @@ class PatchRows(Protocol):
 class PatchSet:
     """The patches of some scans, and what the FROC of these scans needs.
 
-    ``patches_hu`` are usually mapped from disk; row i shows ``candidates[i]``.
+    ``patches_hu`` are usually read from disk; row i shows ``candidates[i]``.
     ``series_uids`` names all scans, also those without a candidate or nodule.
     """
 
@@ -74,6 +80,8 @@ class Shard:
 
     There is no ``test`` unless the settings ask for it. ``set_aside`` says of each scan that cannot be used
     why, and names it by its place. ``key`` changes with the data and with how they are divided and cut.
+    ``mend`` gives the same shard once more, after ``DamagedRowsError``: patches that the disk has lost or
+    changed are cut anew, and scans that cannot be read any more are set aside.
     """
 
     train: PatchSet
@@ -81,6 +89,7 @@ class Shard:
     test: PatchSet | None = None
     set_aside: tuple[str, ...] = ()
     key: str = ""
+    mend: Callable[[], "Shard"] | None = field(default=None, repr=False)
 
     @property
     def sides(self) -> tuple[PatchSet, ...]:
@@ -96,14 +105,22 @@ def load_shard(
     subsets: Sequence[int] | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Shard:
-    """Read the scans and tables of a shard and cut its patches, or map them from ``cache_dir``.
+    """Read the scans and tables of a shard and cut its patches, or find them in ``cache_dir``.
 
     Scans that cannot be used are set aside. ``on_progress`` is told the number of scans cut and of all scans.
 
     Raises FileNotFoundError, ValueError or OSError, with one line, if the data or the disk cannot be used.
     """
     plan = plan_patches(data_root, config, subsets)
-    prepared = prepare_patches(plan, cache_dir, on_progress=on_progress)
+
+    def open_shard(*, is_damaged: bool) -> Shard:
+        prepared = prepare_patches(plan, cache_dir, on_progress=on_progress, is_damaged=is_damaged)
+        return replace(_make_shard(plan, prepared), mend=partial(open_shard, is_damaged=True))
+
+    return open_shard(is_damaged=False)
+
+
+def _make_shard(plan: PatchPlan, prepared: PreparedPatches) -> Shard:
     train, validation, *test = _divide(plan, prepared)
     _check_trainable(train)
     return Shard(
@@ -113,6 +130,21 @@ def load_shard(
         set_aside=tuple(prepared.set_aside.values()),
         key=prepared.folder.name,
     )
+
+
+def use_shard(shard: Shard, work: Callable[[Shard], ResultT]) -> tuple[Shard, ResultT]:
+    """Do ``work`` on a shard; return the shard that it was done on, and what it gives.
+
+    If the disk turns out to have lost or changed patches the shard is mended, and the work begun anew.
+    """
+    try:
+        return shard, work(shard)
+    except DamagedRowsError as error:
+        if shard.mend is None:
+            raise
+        logger.warning("%s It is mended.", str(error).partition(". ")[0] + ".")
+    mended = shard.mend()
+    return mended, work(mended)
 
 
 def sample_epoch(train: PatchSet, negatives_per_positive: float, random: np.random.Generator) -> IndexArray:
@@ -154,7 +186,7 @@ def _divide(plan: PatchPlan, prepared: PreparedPatches) -> Iterator[PatchSet]:
             raise ValueError(f"No {name} scan can be used. The first fault: {prepared.set_aside[uids[0]]}")
         candidates = tuple(candidate for cut in cuts for candidate in cut.candidates)
         yield PatchSet(
-            patches_hu=prepared.patches_hu[start : start + len(candidates)],
+            patches_hu=prepared.patches_hu.part(start, start + len(candidates)),
             candidates=candidates,
             series_uids=tuple(cut.file.series_uid for cut in cuts),
             nodules=tuple(nodule for cut in cuts for nodule in cut.nodules),

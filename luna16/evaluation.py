@@ -13,6 +13,7 @@ from luna16.counts import EvalCounts
 from luna16.dataset import PatchSet, read_batch
 from luna16.froc import count_marks
 from luna16.scan_scores import ScanScores, count_scans
+from luna16.smaller_batches import halve_until_it_fits
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,7 +37,6 @@ def evaluate(
     return count_logits(logits, validation)
 
 
-@torch.inference_mode()
 def predict_logits(
     model: torch.nn.Module,
     patch_set: PatchSet,
@@ -48,13 +48,32 @@ def predict_logits(
 ) -> FloatArray:
     """Give the logit of each patch, float64 of shape (N,).
 
-    Raises ValueError if the model gives NaN.
+    Where the GPU's memory is too small it is done anew with half the batch.
+
+    Raises ValueError if the model gives NaN, or not even a batch of 1 fits.
     """
+
+    def predict(batch_size: int) -> FloatArray:
+        return _predict(model, patch_set, data, batch_size, device=device, on_step=on_step)
+
+    return halve_until_it_fits(predict, config.batch_size, what="the evaluation")
+
+
+@torch.inference_mode()
+def _predict(
+    model: torch.nn.Module,
+    patch_set: PatchSet,
+    data: DataConfig,
+    batch_size: int,
+    *,
+    device: torch.device,
+    on_step: Callable[[int, int], None] | None,
+) -> FloatArray:
     model.to(device).eval()
     logits = np.empty(len(patch_set.candidates))
-    starts = range(0, len(logits), config.batch_size)
+    starts = range(0, len(logits), batch_size)
     for step, start in enumerate(starts, start=1):
-        indices = np.arange(start, min(start + config.batch_size, len(logits)))
+        indices = np.arange(start, min(start + batch_size, len(logits)))
         patches, _ = read_batch(patch_set, indices, data, device)
         logits[indices] = model(patches)[:, 0].cpu().numpy()
         if np.isnan(logits[indices]).any():

@@ -53,7 +53,7 @@ def load_sites(
     *,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Shard]:
-    """Load the shard of each site, by its name; patches are cut into ``cache_dir``, or mapped from there.
+    """Load the shard of each site, by its name; patches are cut into ``cache_dir``, or found there.
 
     ``on_progress`` is told the number of scans done, of all sites.
 

@@ -13,8 +13,9 @@ import numpy as np
 from luna16.cache import (
     ArrayFile,
     CacheFolder,
+    Checksums,
     IndexEntry,
-    Int16Array,
+    StoredRows,
     explain_write_error,
     hold_cache,
     show_bytes,
@@ -33,12 +34,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class PreparedPatches:
-    """The patches of a shard, int16 of shape (N, D, H, W), mapped from disk, and whose they are.
+    """The patches of a shard, int16 of shape (N, D, H, W), read from disk on demand, and whose they are.
 
     ``was_ready`` tells that there was nothing to do.
     """
 
-    patches_hu: Int16Array = field(repr=False)
+    patches_hu: StoredRows = field(repr=False)
     entries: tuple[IndexEntry, ...]
     folder: Path
     was_ready: bool
@@ -55,25 +56,27 @@ def prepare_patches(
     *,
     num_jobs: int | None = None,
     on_progress: OnProgress | None = None,
+    is_damaged: bool = False,
 ) -> PreparedPatches:
-    """Map the patches of a shard from ``cache_dir``; cut them first if they are not there.
+    """Open the patches of a shard in ``cache_dir``; cut them first if they are not there.
 
     A build that was killed goes on where it ended. A scan that cannot be used is logged by its place and set
-    aside. ``num_jobs`` processes cut at once, by default as many as the cores and the data are worth.
+    aside. ``num_jobs`` processes cut at once, by default as many as the cores and the data are worth. If some
+    patches are known to be damaged all are looked at, and those of scans that have a bad one are cut anew.
 
     Raises FileNotFoundError or ValueError if a table cannot be used, and OSError if the disk has not enough
     room or a process died: each with one line.
     """
     with hold_cache(cache_dir):
         folder = CacheFolder(cache_dir, plan.make_key(), plan.row_shape)
-        entries = folder.read_index()
+        entries = None if is_damaged else folder.read_index()
         was_ready = entries is not None
         if entries is None:
             entries = _build(plan, folder, num_jobs or choose_num_jobs(plan), on_progress)
         for entry in entries:
             if entry.set_aside:
                 logger.warning("%s It is set aside.", entry.set_aside)
-        return PreparedPatches(folder.array(entries).map(), entries, folder.path, was_ready)
+        return PreparedPatches(folder.rows(entries), entries, folder.path, was_ready)
 
 
 def choose_num_jobs(plan: PatchPlan) -> int:
@@ -90,15 +93,15 @@ class _Task:
     cut: ScanCut
     array: ArrayFile
     first_row: int
-    checksum: int | None
+    checksums: Checksums | None
     config: DataConfig
 
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What became of a scan: the checksum of its rows, or why there is none."""
+    """What became of a scan: the checksums of its rows, or why there are none."""
 
-    checksum: int = 0
+    checksums: Checksums = ()
     set_aside: str = ""
     write_error: str = ""
 
@@ -116,7 +119,7 @@ def _build(
         if on_progress:
             on_progress(len(outcomes), len(tasks))
     entries = [_make_entry(task, outcomes[task.cut.file.series_uid]) for task in tasks]
-    folder.complete(tasks[0].array, entries, [task.first_row for task in tasks])
+    folder.complete(tasks[0].array, entries)
     return tuple(entries)
 
 
@@ -140,9 +143,13 @@ def _run(tasks: list[_Task], num_jobs: int) -> Iterable[tuple[_Task, _Outcome | 
 
 def _cut_scan(task: _Task) -> _Outcome:
     """Read a scan, cut its patches and write them, unless the array holds them already."""
-    num_rows = len(task.cut.candidates)
-    if task.checksum is not None and task.array.checksum(task.first_row, num_rows) == task.checksum:
-        return _Outcome(task.checksum)
+    known = task.checksums
+    if (
+        known is not None
+        and len(known) == len(task.cut.candidates)
+        and task.array.holds(task.first_row, known)
+    ):
+        return _Outcome(known)
     try:
         patches_hu = cut_scan(task.cut.file, task.cut.candidates, task.cut.nodules, task.config)
     except ValueError as error:
@@ -157,8 +164,8 @@ def _note(task: _Task, outcome: _Outcome, folder: CacheFolder) -> None:
     """Write down what was done; OSError if the patches could not be written."""
     if outcome.write_error:
         raise OSError(outcome.write_error)
-    if not outcome.set_aside and outcome.checksum != task.checksum:
-        folder.note_part(task.first_row, outcome.checksum)
+    if not outcome.set_aside and outcome.checksums != task.checksums:
+        folder.note_part(task.first_row, outcome.checksums)
 
 
 def _make_entry(task: _Task, outcome: _Outcome | None) -> IndexEntry:
@@ -167,8 +174,8 @@ def _make_entry(task: _Task, outcome: _Outcome | None) -> IndexEntry:
             f"{task.cut.file.place}: the process that cut it was killed, perhaps for want of memory. "
             "Start again with fewer --jobs; it goes on where it ended."
         )
-    num_rows = 0 if outcome.set_aside else len(task.cut.candidates)
-    return IndexEntry(task.cut.file.series_uid, num_rows, outcome.set_aside)
+    file, num_rows = task.cut.file, len(task.cut.candidates)
+    return IndexEntry(file.series_uid, num_rows, outcome.checksums, outcome.set_aside)
 
 
 def _log_plan(plan: PatchPlan, folder: CacheFolder) -> None:

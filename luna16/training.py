@@ -18,15 +18,20 @@ from luna16.config import DataConfig, TrainingConfig
 from luna16.dataset import BoolArray, IndexArray, PatchSet, read_batch, sample_epoch
 from luna16.loader import load_ahead
 from luna16.model import select_precision
+from luna16.smaller_batches import halve_until_it_fits
 
 STEP_MARKS = (0.5, 0.75)
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What one round of local training did; ``loss`` is the mean, both classes weighted alike."""
+    """What one round of local training did; ``loss`` is the mean, both classes weighted alike.
+
+    ``batch_size`` is less than was asked for if the GPU could not hold more.
+    """
 
     num_examples: int
+    batch_size: int
     num_steps: int
     loss: float
     seconds: float
@@ -43,6 +48,33 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
     on_step: Callable[[int, int], None] | None = None,
 ) -> TrainResult:
     """Train ``model`` in place for the round's epochs, or ``config.steps`` batches, and report it.
+
+    Where the GPU's memory is too small it is done anew, from the first weights, with half the batch.
+
+    Raises ValueError if not even a batch of 1 fits, and as ``_train_once``.
+    """
+    received = {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+    def train_anew(batch_size: int) -> TrainResult:
+        model.zero_grad()
+        model.load_state_dict(received)
+        fitting = config.model_copy(update={"batch_size": batch_size})
+        return _train_once(model, train, data, fitting, round_no=round_no, device=device, on_step=on_step)
+
+    return halve_until_it_fits(train_anew, config.batch_size, what=f"the training of round {round_no}")
+
+
+def _train_once(  # noqa: PLR0913 - as above
+    model: torch.nn.Module,
+    train: PatchSet,
+    data: DataConfig,
+    config: TrainingConfig,
+    *,
+    round_no: int,
+    device: torch.device,
+    on_step: Callable[[int, int], None] | None,
+) -> TrainResult:
+    """Train with batches of ``config.batch_size``, whether the GPU can hold them or not.
 
     Each epoch sees all positives and a fresh sample of negatives; the loss weighs both classes alike. The
     result depends only on the weights, the patches, ``config`` and ``round_no``. ``on_step`` is told
@@ -85,6 +117,7 @@ def train_locally(  # noqa: PLR0913 - each is set by somebody else: server, data
                 on_step(step, len(batches))
     return TrainResult(
         num_examples=len(first_epoch),
+        batch_size=config.batch_size,
         num_steps=len(batches),
         loss=loss_sum / sum(map(len, batches)),
         seconds=time.perf_counter() - started_s,

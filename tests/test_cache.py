@@ -3,18 +3,29 @@
 import errno
 import multiprocessing
 import os
-import resource
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 
-from luna16.cache import ArrayFile, CacheFolder, IndexEntry, hold_cache, make_key, show_bytes
+from luna16.cache import (
+    ArrayFile,
+    CacheFolder,
+    DamagedRowsError,
+    IndexEntry,
+    StoredRows,
+    hold_cache,
+    make_key,
+    show_bytes,
+)
+from tests.small_disk import no_file_above
 
 ROWS = np.arange(12, dtype=np.int16).reshape(6, 2)
-ENTRIES = [IndexEntry("2.25.1", 3), IndexEntry("2.25.2", 1), IndexEntry("2.25.3", 2)]
+PLANNED = [IndexEntry("2.25.1", 3), IndexEntry("2.25.2", 1), IndexEntry("2.25.3", 2)]
 FIRST_ROWS = [0, 3, 4]
 
 
@@ -22,37 +33,71 @@ def open_folder(cache_dir: Path, key: str = "key") -> CacheFolder:
     return CacheFolder(cache_dir, key, (2,))
 
 
-def write_part(folder: CacheFolder, array: ArrayFile, part: int) -> None:
-    first_row, num_rows = FIRST_ROWS[part], ENTRIES[part].num_rows
-    folder.note_part(first_row, array.write_rows(first_row, ROWS[first_row : first_row + num_rows]))
+def write_part(folder: CacheFolder, array: ArrayFile, part: int) -> IndexEntry:
+    first_row, entry = FIRST_ROWS[part], PLANNED[part]
+    checksums = array.write_rows(first_row, ROWS[first_row : first_row + entry.num_rows])
+    folder.note_part(first_row, checksums)
+    return replace(entry, checksums=checksums)
 
 
 def build(folder: CacheFolder) -> None:
-    array = folder.array(ENTRIES)
+    array = folder.array(PLANNED)
     folder.begin(array)
-    for part in range(3):
-        write_part(folder, array, part)
-    folder.complete(array, ENTRIES, FIRST_ROWS)
+    folder.complete(array, [write_part(folder, array, part) for part in range(3)])
 
 
-def read(folder: CacheFolder) -> np.ndarray:
+def read(folder: CacheFolder) -> StoredRows:
     entries = folder.read_index()
     assert entries
-    return folder.array(entries).map()
+    return folder.rows(entries)
 
 
-def test_complete_array_is_mapped_read_only(tmp_path: Path) -> None:
+def test_complete_array_gives_the_rows_that_are_asked_for(tmp_path: Path) -> None:
     build(open_folder(tmp_path))
     rows = read(open_folder(tmp_path))
-    assert isinstance(rows, np.memmap)
-    np.testing.assert_array_equal(rows, ROWS)
-    with pytest.raises(ValueError, match="read-only"):
-        rows[0] = 1
+    assert (len(rows), rows.shape, rows.nbytes) == (6, (6, 2), ROWS.nbytes)
+    some = np.array([4, 0, 4])
+    for wanted in (3, slice(None), slice(1, 3), some, some.reshape(3, 1), ROWS[:, 0] > 3, some[:0]):
+        np.testing.assert_array_equal(rows[wanted], ROWS[wanted])
+        np.testing.assert_array_equal(rows.part(1, 5)[:], ROWS[1:5])
+
+
+def change_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [change_a_bit, lambda path: os.truncate(path, 22), Path.unlink])
+def test_row_that_the_disk_has_lost_or_changed_is_told_and_no_other(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    build(open_folder(tmp_path))
+    rows = read(open_folder(tmp_path))
+    damage(tmp_path / "patches-key" / "patches.int16")
+    with pytest.raises(DamagedRowsError, match=rf"^Patches in {tmp_path}/patches-key.*\. Without"):
+        rows[np.array([0, 5])]
+    if (tmp_path / "patches-key" / "patches.int16").exists():
+        np.testing.assert_array_equal(rows[:5], ROWS[:5])
+
+
+@pytest.mark.parametrize("damage", [change_a_bit, lambda path: os.truncate(path, 22)])
+def test_of_a_complete_array_only_what_is_damaged_is_built_again(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
+    build(open_folder(tmp_path))
+    damage(tmp_path / "patches-key" / "patches.int16")
+    folder = open_folder(tmp_path)
+    array = folder.array(PLANNED)
+    done = folder.begin(array)
+    assert folder.read_index() is None
+    assert [array.holds(row, checksums) for row, checksums in done.items()] == [True, True, False]
+    np.testing.assert_array_equal(array.read_rows(np.arange(5)), ROWS[:5])
 
 
 def test_array_that_is_not_complete_is_not_read(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    array = folder.array(ENTRIES)
+    array = folder.array(PLANNED)
     folder.begin(array)
     for part in range(3):
         write_part(folder, array, part)
@@ -69,25 +114,26 @@ def test_complete_array_that_was_cut_short_is_not_read(tmp_path: Path, name: str
 
 def test_building_goes_on_with_the_parts_that_are_there(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    array = folder.array(ENTRIES)
+    array = folder.array(PLANNED)
     assert folder.begin(array) == {}
-    write_part(folder, array, 0)
-    write_part(folder, array, 2)
+    written = {FIRST_ROWS[part]: write_part(folder, array, part).checksums for part in (0, 2)}
     done = open_folder(tmp_path).begin(array)
-    assert done == {0: array.checksum(0, 3), 4: array.checksum(4, 2)}
+    assert done == written
+    assert all(array.holds(*part) for part in done.items())
 
 
-def test_checksum_tells_rows_that_never_reached_the_disk(tmp_path: Path) -> None:
+def test_rows_that_never_reached_the_disk_are_told_by_their_checksums(tmp_path: Path) -> None:
     array = ArrayFile(tmp_path / "rows", (6, 2))
     array.reserve()
-    checksum = array.write_rows(0, ROWS)
+    checksums = array.write_rows(0, ROWS)
     array.write_rows(3, np.zeros((1, 2), np.int16))
-    assert array.checksum(0, 6) != checksum
+    assert not array.holds(0, checksums)
+    assert array.holds(0, checksums[:3])
 
 
 def test_line_that_was_cut_short_by_a_kill_costs_only_its_part(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    array = folder.array(ENTRIES)
+    array = folder.array(PLANNED)
     folder.begin(array)
     write_part(folder, array, 0)
     write_part(folder, array, 1)
@@ -97,16 +143,13 @@ def test_line_that_was_cut_short_by_a_kill_costs_only_its_part(tmp_path: Path) -
     assert list(open_folder(tmp_path).begin(array)) == [0, 4]
 
 
-def test_gap_of_a_scan_that_was_set_aside_is_closed(tmp_path: Path) -> None:
+def test_scan_that_was_set_aside_has_no_row(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
-    array = folder.array(ENTRIES)
+    array = folder.array(PLANNED)
     folder.begin(array)
-    write_part(folder, array, 1)
-    write_part(folder, array, 2)
-    without_first = [IndexEntry("2.25.1", 0, "It is damaged."), *ENTRIES[1:]]
-    folder.complete(array, without_first, FIRST_ROWS)
-    np.testing.assert_array_equal(read(folder), ROWS[3:])
-    assert (tmp_path / "patches-key" / "patches.int16").stat().st_size == ROWS[3:].nbytes
+    others = [write_part(folder, array, part) for part in (1, 2)]
+    folder.complete(array, [replace(PLANNED[0], set_aside="It is damaged."), *others])
+    np.testing.assert_array_equal(read(folder)[:], ROWS[3:])
 
 
 def test_array_of_a_new_key_replaces_the_old_and_nothing_else(tmp_path: Path) -> None:
@@ -117,12 +160,12 @@ def test_array_of_a_new_key_replaces_the_old_and_nothing_else(tmp_path: Path) ->
     assert {path.name for path in tmp_path.iterdir()} == {"notes.txt", "patches-new"}
 
 
-def test_array_without_rows_can_be_mapped(tmp_path: Path) -> None:
+def test_array_without_rows_can_be_read(tmp_path: Path) -> None:
     folder = open_folder(tmp_path)
     array = folder.array([IndexEntry("2.25.1", 0)])
     folder.begin(array)
-    folder.complete(array, [IndexEntry("2.25.1", 0)], [0])
-    assert read(folder).shape == (0, 2)
+    folder.complete(array, [IndexEntry("2.25.1", 0)])
+    assert read(folder)[:].shape == (0, 2)
 
 
 class Usage(NamedTuple):
@@ -138,21 +181,15 @@ def test_disk_without_room_is_refused_before_anything_is_removed(
     with pytest.raises(
         OSError, match=r"^The patches take 12 MB, but the disk of .* has only \d+ kB left\. Make"
     ):
-        big.begin(big.array(ENTRIES))
+        big.begin(big.array(PLANNED))
     assert len(read(open_folder(tmp_path, "old"))) == 6
 
 
 def test_file_system_that_takes_no_such_file_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
     big = CacheFolder(tmp_path, "key", (1000, 1000))
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, limits[1]))
-    try:
-        with pytest.raises(
-            OSError, match=r"^The patches \(12 MB\) cannot be written into .*: File too large\. "
-        ):
-            big.begin(big.array(ENTRIES))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    told = r"^The patches \(12 MB\) cannot be written into .*: File too large\. "
+    with no_file_above(1_000_000), pytest.raises(OSError, match=told):
+        big.begin(big.array(PLANNED))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,10 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from luna16.checkpoint import load_checkpoint, save_weights
+from luna16.checkpoint import PackedWeights, load_checkpoint, save_model
 from luna16.config import ModelConfig
 from luna16.model import build_model
-from luna16.whole_files import write_json
 
 
 @pytest.fixture
@@ -113,8 +112,7 @@ def test_file_of_another_run_is_refused_by_its_sha256(model_file: Path) -> None:
 
 def test_weights_that_were_saved_are_loaded_again(tmp_path: Path) -> None:
     path, model = tmp_path / "m.safetensors", build_model(ModelConfig(seed=5))
-    sha256 = save_weights(path, model.state_dict())
-    write_json(path.with_suffix(".json"), {"sha256": sha256, "settings": {}})
+    save_model(path, PackedWeights.pack(model.state_dict()), {"settings": {}})
     weights = load_checkpoint(path).model.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.json", "m.safetensors"]

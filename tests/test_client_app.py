@@ -88,7 +88,7 @@ def test_site_is_told_that_its_update_was_left_out(app: ClientApp, caplog: pytes
 def test_site_prepares_and_says_how_many_scans_it_has(app: ClientApp) -> None:
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
     reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
-    assert (reply.num_train_scans, reply.num_validation_scans) == (2, 1)
+    assert (reply.num_train_scans, reply.num_validation_scans, reply.num_set_aside) == (2, 1, 0)
     assert reply.card == make_data_card([])  # three scans are too few to tell anything of them
 
 
@@ -98,6 +98,7 @@ def test_answer_to_training_is_a_sound_update(app: ClientApp) -> None:
     assert {n: t.shape for n, t in reply.weights.items()} == {n: t.shape for n, t in sent.items()}
     assert any(not np.array_equal(reply.weights[name], tensor) for name, tensor in sent.items())
     assert reply.num_examples > 0
+    assert (reply.batch_size, reply.num_set_aside) == (SETTINGS.training.batch_size, 0)
     assert reply.train_s > 0
 
 

@@ -10,6 +10,7 @@ import pytest
 from fl_client.home import SiteHome
 from fl_core.errors import TaskDeclinedError, UsageError
 from luna16.config import DataConfig
+from tests.small_disk import no_file_above
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,15 +88,42 @@ def test_two_installations_have_words_of_their_own(
     assert open_home(tmp_path / "other" / "north").instance() != home.instance()
 
 
-def test_instance_word_is_whole_or_not_there(home: SiteHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_path: Path, _text: str) -> None:
-        raise OSError("No space left on device")
-
-    with monkeypatch.context() as full_disk:
-        full_disk.setattr(Path, "write_text", fail)
-        with pytest.raises(OSError, match="No space left"):
-            home.instance()
+def test_instance_word_is_whole_or_not_there(home: SiteHome) -> None:
+    with no_file_above(10), pytest.raises(UsageError, match=r"Cannot keep .*instance: File too large\. Make"):
+        home.instance()
+    assert [path.name for path in home.folder.iterdir()] == ["lock"]
     assert len(home.instance()) == 32
+
+
+def test_what_a_killed_site_has_left_half_written_is_removed(
+    tmp_path: Path, open_home: Callable[[Path], SiteHome]
+) -> None:
+    for name in ("instance", "rounds.json", "personal.safetensors"):
+        (tmp_path / f"{name}.partial").write_text("ha")
+    home = open_home(tmp_path)
+    assert [path.name for path in home.folder.iterdir()] == ["lock"]
+
+
+def test_round_that_cannot_be_counted_on_a_full_disk_is_declined(
+    home: SiteHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    times = [datetime(2026, 3, 29, 11, tzinfo=UTC)]
+    home.keep_rounds_begun_at(times)
+    with no_file_above(10), pytest.raises(TaskDeclinedError, match="cannot keep count of its rounds"):
+        home.keep_rounds_begun_at(times * 2)
+    assert caplog.messages == [
+        f"Cannot write {home.folder}/rounds.json: File too large. Make room on its disk."
+    ]
+    assert home.rounds_begun_at() == times
+
+
+def test_way_of_cutting_that_cannot_be_kept_ends_nothing(
+    home: SiteHome, caplog: pytest.LogCaptureFixture
+) -> None:
+    with no_file_above(10):
+        home.keep_data_config(DataConfig(patch_size_vox=24))
+    assert "data.json" in caplog.text
+    assert home.last_data_config() == DataConfig()
 
 
 def test_way_of_cutting_is_the_default_before_the_first_run(home: SiteHome) -> None:

@@ -7,13 +7,14 @@ import pytest
 from rich.console import Console
 
 from fl_core.config import RunConfig, ServerConfig, load_settings, parse_settings
-from fl_core.errors import RunFailedError
+from fl_core.errors import DiskError, RunFailedError
 from fl_core.processes import find_free_port
 from fl_server import launch
 from fl_server.resumption import Plan
 from fl_server.run_lines import RunLines
 from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState
 from fl_store.sqlite import SqliteStore
+from tests.small_disk import no_file_above
 
 CONFIG = parse_settings(
     {"name": "A run", "federation": {"rounds": 3}, "training": {"learning_rate": 1e-4}}, RunConfig, source=""
@@ -153,7 +154,7 @@ def test_folder_that_cannot_be_written_ends_the_run_with_one_line(tmp_path: Path
     ports = ServerConfig(fleet_port=find_free_port(), control_port=find_free_port(), insecure=True)
     config = CONFIG.model_copy(update={"server": ports})
     with pytest.raises(
-        RunFailedError, match=r"Cannot go on with the run's folder .*: (Not a directory|File exists)"
+        DiskError, match=r"Cannot go on with the run's folder .*: (Not a directory|File exists)"
     ):
         launch.launch_run(Plan(config), tmp_path, store, Console(file=io.StringIO()))
 
@@ -161,3 +162,19 @@ def test_folder_that_cannot_be_written_ends_the_run_with_one_line(tmp_path: Path
 def test_report_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     launch._try_report("run-1", tmp_path, tmp_path / "none" / "report.html")
     assert caplog.text.count("There is no report of run run-1: ") == 1
+
+
+def test_configuration_that_cannot_be_written_leaves_the_one_of_before(tmp_path: Path) -> None:
+    launch._keep_config(CONFIG, tmp_path)
+    with no_file_above(10), pytest.raises(OSError, match="File too large"):
+        launch._keep_config(CONFIG.model_copy(update={"name": "Another"}), tmp_path)
+    assert load_settings(tmp_path / "config.toml", RunConfig) == CONFIG
+    assert [path.name for path in tmp_path.iterdir()] == ["config.toml"]
+
+
+def test_server_that_ended_on_a_full_disk_is_not_started_again(tmp_path: Path) -> None:
+    run = launch._make_run(CONFIG)
+    launch._check_disk(run, tmp_path)
+    told = rf"^Cannot write to {tmp_path}: File too large\. .* `fl-server --resume {run.run_id}`\.$"
+    with no_file_above(1000), pytest.raises(DiskError, match=told):
+        launch._check_disk(run, tmp_path)

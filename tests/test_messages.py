@@ -23,8 +23,17 @@ WEIGHTS = {
 }
 BEGAN_AT_S = 1_795_000_000.123456
 CARD = make_data_card([ScanFacts((1.0, 0.7, 0.7), (5.0,), vendor="ge")] * 9)
-PREPARED = PrepareReply(7, 2, 70, CARD, BEGAN_AT_S)
-UPDATE = TrainReply(TaskId("r1", 3), WEIGHTS, num_examples=120, loss=0.25, train_s=1.5, began_at_s=BEGAN_AT_S)
+PREPARED = PrepareReply(7, 2, 70, CARD, BEGAN_AT_S, num_set_aside=2)
+UPDATE = TrainReply(
+    TaskId("r1", 3),
+    WEIGHTS,
+    num_examples=120,
+    loss=0.25,
+    train_s=1.5,
+    began_at_s=BEGAN_AT_S,
+    batch_size=8,
+    num_set_aside=2,
+)
 
 
 def bins(**counts: int) -> np.ndarray:

@@ -5,6 +5,7 @@ import pytest
 
 from fl_client.personal import FILE, PersonalLayers
 from fl_core.errors import SiteDataError
+from tests.small_disk import no_file_above
 
 RECEIVED = {"conv": np.array([1.0, 2.0], np.float32), "bn.weight": np.array([3.0], np.float32)}
 TRAINED = {"conv": np.array([1.5, 2.5], np.float32), "bn.weight": np.array([3.5], np.float32)}
@@ -44,6 +45,14 @@ def test_own_tensors_that_are_not_finite_do_not_replace_those_of_the_round_befor
     with pytest.raises(ValueError, match=r"NaN or infinite values in 'bn\.weight'"):
         layers(tmp_path, "bn*").keep_back(TRAINED | {"bn.weight": np.array([np.nan])}, RECEIVED)
     assert layers(tmp_path, "bn*").put_over(RECEIVED)["bn.weight"] == TRAINED["bn.weight"]
+
+
+def test_own_tensors_that_cannot_be_written_do_not_leave_and_those_of_before_are_kept(tmp_path: Path) -> None:
+    layers(tmp_path, "bn*").keep_back(RECEIVED, RECEIVED)
+    with no_file_above(10), pytest.raises(OSError, match=r"^Cannot write .*/personal\.safetensors: File too"):
+        layers(tmp_path, "bn*").keep_back(TRAINED, RECEIVED)
+    assert layers(tmp_path, "bn*").put_over(RECEIVED) == RECEIVED
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors"])

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from luna16 import prepare as prepare_module
-from luna16.cache import ArrayFile, Int16Array
+from luna16.cache import ArrayFile, Checksums, DamagedRowsError, Int16Array
 from luna16.cli import main
 from luna16.config import DataConfig
 from luna16.dataset import load_shard
@@ -85,10 +85,10 @@ def test_changed_table_is_followed(root: Path, cache: Path) -> None:
 
 
 def test_changed_scan_is_followed(root: Path, cache: Path) -> None:
-    before = prepare(root, cache).patches_hu.copy()
+    before = prepare(root, cache).patches_hu[:]
     path = next((root / "subset0").glob("*.raw"))
     path.write_bytes(b"\x01\x00" + bytes(path.stat().st_size - 2))
-    assert (prepare(root, cache).patches_hu != before).any()
+    assert (prepare(root, cache).patches_hu[:] != before).any()
 
 
 def stop_after(num_scans: int):
@@ -123,6 +123,42 @@ def test_part_that_never_reached_the_disk_is_cut_again(scans: Path, cache: Path,
     assert read_array(cache) == read_array(tmp_path / "fresh")
 
 
+def change_last_patch(cache: Path) -> None:
+    (path,) = cache.glob("patches-*/patches.int16")
+    with path.open("r+b") as file:
+        file.seek(-100, os.SEEK_END)
+        file.write(b"rot")
+
+
+def test_patches_that_have_rotted_are_cut_anew_and_no_others(
+    scans: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shard = load_shard(scans, cache, CONFIG)
+    assert shard.mend
+    before = shard.train.patches_hu[np.arange(9)], shard.validation.patches_hu[np.arange(9)]
+    change_last_patch(cache)
+    with pytest.raises(DamagedRowsError, match="are not as they were written"):
+        shard.validation.patches_hu[np.arange(len(shard.validation.candidates))]
+    read: list[str] = []
+    monkeypatch.setattr("luna16.patches.load_scan", lambda file: read.append(file.place) or load_scan(file))
+    mended = shard.mend()
+    assert (len(read), mended.set_aside) == (1, ())
+    np.testing.assert_array_equal(mended.train.patches_hu[np.arange(9)], before[0])
+    np.testing.assert_array_equal(mended.validation.patches_hu[np.arange(9)], before[1])
+
+
+def test_scan_that_is_gone_when_its_patches_have_rotted_is_set_aside(root: Path, cache: Path) -> None:
+    shard = load_shard(root, cache, DataConfig(patch_size_vox=8, validation_fraction=0.6))
+    assert shard.mend
+    change_last_patch(cache)
+    (root / "subset0" / f"{shard.validation.series_uids[-1]}.raw").unlink()
+    mended = shard.mend()
+    assert mended.validation.series_uids == shard.validation.series_uids[:-1]
+    assert mended.train.series_uids == shard.train.series_uids
+    (reason,) = mended.set_aside
+    assert reason.endswith("its .raw file is missing.")
+
+
 def damage(root: Path, place: int = 0) -> str:
     path = sorted((root / "subset0").glob("*.raw"))[place]
     os.truncate(path, 1000)
@@ -139,7 +175,7 @@ def test_bad_scan_is_named_by_its_place_and_set_aside(
     prepare(root, cache)  # it is told again when there is nothing to do
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert warnings == [f"{reason} It is set aside."] * 2
-    assert len(prepared.patches_hu) == sum(entry.num_rows for entry in prepared.entries) > 0
+    assert len(prepared.patches_hu) == sum(e.num_rows for e in prepared.entries if not e.set_aside) > 0
 
 
 def test_patches_of_the_other_scans_are_the_same_beside_a_bad_one(root: Path, cache: Path) -> None:
@@ -157,7 +193,7 @@ def test_patches_of_the_other_scans_are_the_same_beside_a_bad_one(root: Path, ca
 def test_full_disk_ends_it_in_one_line_and_it_goes_on_later(
     scans: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write_to_a_full_disk(array: ArrayFile, first_row: int, rows: Int16Array) -> int:
+    def write_to_a_full_disk(array: ArrayFile, first_row: int, rows: Int16Array) -> Checksums:
         return write_rows(ArrayFile(Path("/dev/full"), array.shape) if first_row else array, first_row, rows)
 
     write_rows = ArrayFile.write_rows

@@ -13,6 +13,7 @@ import pytest
 from fl_core import processes
 from fl_core.errors import AddressInUseError
 from fl_core.processes import (
+    ask_to_end,
     check_port_is_free,
     end_child,
     find_free_port,
@@ -83,6 +84,22 @@ def test_child_that_obeys_is_asked_only(tmp_path: Path) -> None:
     wait_for_line(tmp_path / "log")
     end_child(child)
     assert child.returncode == 7
+
+
+def test_children_that_are_asked_together_end_side_by_side(tmp_path: Path) -> None:
+    code = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
+        "print('ready', flush=True)\ntime.sleep(60)"
+    )
+    children = [start_python(code, tmp_path / f"{number}") for number in range(2)]
+    for number in range(2):
+        wait_for_line(tmp_path / f"{number}")
+    ask_to_end(children)
+    assert [child.wait(20) for child in children] == [7, 7]
+    ask_to_end(children)  # those that have ended are left alone
+    for child in children:
+        end_child(child)
 
 
 def test_child_that_does_not_obey_is_killed(tmp_path: Path) -> None:

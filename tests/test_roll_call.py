@@ -82,6 +82,18 @@ def test_site_joins_prepares_and_is_used(
     assert events(store, "site_ready") == ["Site 'north' is ready: 7 scans to train on, 2 to validate on."]
 
 
+def test_scans_that_a_site_cannot_use_are_told_with_those_that_it_can(
+    roll_call: RollCall, flower: FakeGrid, store: SqliteStore
+) -> None:
+    prepared = PrepareReply(7, 2, 70, make_data_card([]), 0, num_set_aside=3)
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: messages.pack_prepare_reply(prepared)})}
+    call_all(roll_call)
+    assert events(store, "site_ready") == [
+        "Site 'north' is ready: 7 scans to train on, 2 to validate on; it cannot use 3 more."
+    ]
+    assert roll_call.num_set_aside_of("north") == 3
+
+
 def test_site_is_told_how_to_cut_its_patches(flower: FakeGrid, roll_call: RollCall) -> None:
     flower.nodes = {5: FakeSite("north")}
     call_all(roll_call)

@@ -9,6 +9,7 @@ from fl_server import grid as grid_module
 from fl_server.launch import _keep_config
 from fl_server.server_app import conduct_recorded
 from fl_store.rows import (
+    CheckpointRow,
     EventRow,
     Metric,
     MetricRow,
@@ -25,6 +26,7 @@ from fl_store.sqlite import SqliteStore
 from luna16.config import ModelConfig
 from luna16.model import build_model
 from tests.fake_grid import Answer, FakeGrid, FakeSite
+from tests.small_disk import no_file_above
 
 FIRST_WEIGHTS = {name: tensor.numpy() for name, tensor in build_model(ModelConfig()).state_dict().items()}
 
@@ -86,6 +88,20 @@ def test_run_whose_model_gets_no_better_is_finished_with_the_reason(folder: Path
     assert (run.reason or "").startswith("Its cpm has not got better for 1 round (patience in [federation]).")
     asked = [m for m in flower.sent if m.metadata.message_type == "evaluate"]
     assert [messages.wants_intervals(task.content) for task in asked] == [True, True]
+
+
+def test_model_that_cannot_be_written_fails_the_run_and_is_not_shown(
+    folder: Path, store: SqliteStore
+) -> None:
+    flower = FakeGrid()
+    flower.nodes = {5: FakeSite("north", weights=FIRST_WEIGHTS)}
+    with no_file_above(2_000_000), pytest.raises(OSError, match="File too large"):  # the model has 3.6 MB
+        conduct_recorded(flower, "r1", folder)
+    (run,) = store.get(RunRow)
+    assert run.state is RunState.FAILED
+    assert (run.reason or "").startswith(f"Cannot write to {folder}: File too large. Make room on its disk")
+    assert store.get(CheckpointRow) == []
+    assert not [path for path in folder.iterdir() if path.suffix in {".safetensors", ".partial"}]
 
 
 @pytest.mark.parametrize(("test_fraction", "num_tested"), [(0.0, 0), (0.2, 1)])

@@ -21,6 +21,7 @@ from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.model import build_model
 from luna16.scan import Scan, ScanFile, find_scans, load_scan
 from luna16.scan_scores import count_scans
+from tests.test_smaller_batches import SmallGpu
 
 DATA = DataConfig(patch_size_vox=16)
 SETTINGS = TaskSettings(data=DATA, training=TrainingConfig(epochs=1, negatives_per_positive=1))
@@ -121,6 +122,48 @@ def test_evaluation_scores_the_validation_scans(site: Site, paper: io.StringIO) 
     assert "round 3  evaluated on 1 scans, AUC here 0." in paper.getvalue()
 
 
+def test_round_goes_on_with_patches_cut_anew_when_the_disk_has_changed_some(
+    site: Site, home: SiteHome, scans: Path, paper: io.StringIO
+) -> None:
+    undamaged, _ = site.train(weights_of(), SETTINGS, round_no=1)
+    scores = count_scans(site.evaluate(weights_of(), SETTINGS, round_no=1))
+    (path,) = home.cache_folder.glob("patches-*/patches.int16")
+    for damage in (lambda: path.write_bytes(bytes(1000)), path.unlink):
+        damage()
+        trained, _ = site.train(weights_of(), SETTINGS, round_no=1)
+        assert all(np.array_equal(undamaged[name], tensor) for name, tensor in trained.items())
+    path.write_bytes(bytes(1000))
+    assert count_scans(site.evaluate(weights_of(), SETTINGS, round_no=1)).num_scans == scores.num_scans
+    path.write_bytes(bytes(path.stat().st_size))
+    assert make_site(home, paper, data_root=scans).prepare(DATA).set_aside == ()  # the card reads some
+
+
+def test_scan_that_can_be_read_no_more_is_set_aside_and_the_round_goes_on(
+    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(scans, tmp_path / "data"))
+    site = make_site(home, paper, data_root=root)
+    uid = site.prepare(DATA).train.series_uids[0]
+    (path,) = home.cache_folder.glob("patches-*/patches.int16")
+    path.write_bytes(bytes(path.stat().st_size))
+    (root / "subset0" / f"{uid}.raw").unlink()
+    site.train(weights_of(), SETTINGS, round_no=1)
+    shard = site.prepare(DATA)
+    assert (shard.train.num_scans, shard.validation.num_scans, len(shard.set_aside)) == (1, 1, 1)
+
+
+def test_batch_that_fits_is_remembered_for_the_next_rounds(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(site_module, "build_model", lambda _config: SmallGpu(4, num_good_steps=0))
+    weights = {name: tensor.numpy() for name, tensor in SmallGpu(4).state_dict().items()}
+    settings = SETTINGS.model_copy(update={"training": TrainingConfig(epochs=1, batch_size=8)})
+    results = [site.train(weights, settings, round_no)[1] for round_no in (1, 2)]
+    assert [result.batch_size for result in results] == [4, 4]
+    (told,) = [message for message in caplog.messages if "ran out of memory" in message]
+    assert told.endswith("with batches of 8: the training of round 1 begins anew with batches of 4.")
+
+
 def test_weights_of_another_model_are_refused(site: Site) -> None:
     with pytest.raises(RuntimeError, match="state_dict"):
         site.evaluate({"w": np.zeros(1, np.float32)}, SETTINGS, round_no=1)
@@ -191,6 +234,20 @@ def test_scan_without_lungs_counts_with_all_its_nodules_missed(
     assert (counts.marks.num_nodules, counts.num_nodules_proposed) == (len(nodules), 0)
     assert "its nodules count as missed: subset0, scan" in paper.getvalue()
     assert "No lungs were found" in paper.getvalue()
+
+
+def test_validation_scan_that_is_gone_counts_with_all_its_nodules_missed(
+    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path
+) -> None:
+    root = Path(shutil.copytree(scans, tmp_path / "data"))
+    site = make_site(home, paper, data_root=root)
+    validation = site.prepare(DATA).validation
+    for path in (root / "subset0").glob(f"{validation.series_uids[0]}.*"):
+        path.unlink()
+    counts = site.detect(weights_of(), SETTINGS, round_no=3)
+    assert (counts.marks.num_scans, counts.marks.num_nodules) == (1, len(validation.nodules))
+    assert counts.num_nodules_proposed == 0
+    assert "its nodules count as missed: A scan that patches were cut from is not there" in paper.getvalue()
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Find the nodules in a site's validation scans, to know how good the whole chain is there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from luna16.detection.data_set import detect_in_file
 from luna16.detection.detector import Detector
 from luna16.detection.mark_scores import DetectionScores, score_detection
 from luna16.detection.marks import Detection
-from luna16.scan import find_scans
+from luna16.scan import ScanFile, find_scans
 
 NOTHING = Detection(marks=(), candidates_xyz_mm=(), warnings=(), seconds={})
 
@@ -36,22 +36,27 @@ def detect_in_shard(
 ) -> DetectedShard:
     """Find the nodules of every validation scan, with one scan in memory at a time.
 
-    A scan in which nothing can be found, as one without lungs, counts with all its nodules missed: left out
-    it would make the chain look better than it is. ``on_scan`` is told the scans done and all scans.
+    A scan in which nothing can be found, as one without lungs or one that is not there any more, counts with
+    all its nodules missed: left out it would make the chain look better than it is. ``on_scan`` is told the
+    scans done and all scans.
     """
-    wanted = set(validation.series_uids)
-    files = [file for file in find_scans(data_root, subsets) if file.series_uid in wanted]
+    files = {file.series_uid: file for file in find_scans(data_root, subsets)}
     nodules, excluded = group_by_series(validation.nodules), group_by_series(validation.excluded)
     scans: list[DetectionScores] = []
     faults: list[str] = []
-    for num_done, file in enumerate(files, start=1):
+    for num_done, uid in enumerate(validation.series_uids, start=1):
         try:
-            detection = detect_in_file(file, detector, device)
+            detection = detect_in_file(_find(uid, files), detector, device)
         except ValueError as error:
             faults.append(str(error))
             detection = NOTHING
-        uid = file.series_uid
         scans.append(score_detection(uid, detection, nodules[uid], excluded[uid]))
         if on_scan:
-            on_scan(num_done, len(files))
+            on_scan(num_done, validation.num_scans)
     return DetectedShard(tuple(scans), tuple(faults))
+
+
+def _find(series_uid: str, files: Mapping[str, ScanFile]) -> ScanFile:
+    if series_uid not in files:
+        raise ValueError("A scan that patches were cut from is not there any more.")
+    return files[series_uid]

@@ -385,13 +385,29 @@ def test_ctrl_c_in_the_middle_of_a_round_leaves_no_process(workplace: Workplace)
     server = workplace.start_server(rounds=100, min_sites=1)
     site = workplace.start_site("north", 0)
     workplace.wait_for_line(site, "round 1")
+    kept = read_kept(workplace)
+    site.kill()  # in the middle of an epoch, or of what comes between two
+    site.wait()
+    site = workplace.start_site("north", 0)
+    workplace.wait_for_line(site, "  trained on")
+    assert read_kept(workplace) == kept
 
     assert interrupt(server) == 130
-    assert interrupt(site) == 130
+    site.send_signal(signal.SIGHUP)  # its terminal is closed
+    assert site.wait(20) == 130
 
     assert is_eventually(lambda: not workplace.processes()), workplace.processes()
+    assert not list(workplace.home.rglob("*.partial"))
     (run,) = workplace.rows(RunRow)
     assert run.state is RunState.STOPPED
+    assert {part.site for part in workplace.rows(SiteRoundRow)} == {"north"}
+
+
+def read_kept(workplace: Workplace) -> tuple[str, str, float]:
+    """Return who a site is, how its patches are cut, and when they were."""
+    folder = workplace.home / "sites" / "north"
+    (index,) = folder.glob("patches/patches-*/index.json")
+    return (folder / "instance").read_text(), (folder / "data.json").read_text(), index.stat().st_mtime
 
 
 def test_a_run_is_paused_resumed_and_stopped_from_another_terminal(workplace: Workplace) -> None:

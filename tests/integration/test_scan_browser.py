@@ -17,10 +17,9 @@ from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
 from fl_store.rows import Role, UploadRow, UploadState
 from fl_store.sqlite import SqliteStore
-from luna16.checkpoint import save_weights
+from luna16.checkpoint import PackedWeights, save_model
 from luna16.config import ModelConfig
 from luna16.model import build_model
-from luna16.whole_files import write_json
 from tests.conftest import require, serve_monitor
 from tests.integration.conftest import Visitor
 from tests.integration.test_pages_browser import AXE, DESK, OF_STREAMLIT, PHONE, find_faults
@@ -52,9 +51,9 @@ def keep_untrained_model(store: SqliteStore, home: Path) -> None:
     weights = build_model(ModelConfig()).state_dict()
     weights["fc.bias"] += 2
     path = home / "runs" / row.run_id / row.file_name
-    sha256 = save_weights(path, weights)
-    write_json(path.with_suffix(".json"), {"sha256": sha256, "settings": {}})
-    store.put([replace(row, sha256=sha256, num_bytes=path.stat().st_size)])
+    packed = PackedWeights.pack(weights)
+    save_model(path, packed, {"settings": {}})
+    store.put([replace(row, sha256=packed.sha256, num_bytes=path.stat().st_size)])
 
 
 @pytest.fixture(scope="module")
