@@ -1,13 +1,13 @@
 """A disk that runs full in the middle of a run costs the round in hand, and nothing else."""
 
 import pytest
+from tests.integration.test_recovery import wait_for_round
 
 from fl_server.resume_point import find_resume_point
 from fl_store.rows import CheckpointRow, RoundRow, RunRow, RunState
 from luna16.checkpoint import load_checkpoint
 from tests.integration import test_federation
 from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace
-from tests.integration.test_recovery import wait_for_round
 from tests.small_disk import SmallDisk
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]  # the ServerApp waits half a minute for its store
