@@ -10,11 +10,10 @@ from flwr.serverapp.strategy import FedAvg
 from fl_core import messages
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError, NoAnswerError, RunFailedError, TaskDeclinedError
-from fl_core.messages import EvaluateReply, TaskId, Weights
+from fl_core.messages import EvaluateReply
 from fl_server.aggregation import Aggregation
 from fl_server.best_model import BestModel
 from fl_server.dispatch import Dispatch, Errand
-from fl_server.drift import Drift, measure_drift, measure_norm
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.leave_one_out import LeaveOneOut
 from fl_server.progress_table import format_duration
@@ -23,9 +22,8 @@ from fl_server.resume_point import ResumePoint
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.score_sheet import ScoreSheet
-from fl_server.screening import Expected, NormScreen, Strikes, check_update
-from fl_server.shortfalls import Shortfalls
 from fl_server.update import Update, as_arrays, as_numpy, average_losses
+from fl_server.update_intake import UpdateIntake
 from luna16.detection.calibration import Calibration, fit_calibration
 
 FIRST_PAUSE_S = 5.0
@@ -53,9 +51,7 @@ class NoduleFedAvg(FedAvg):
         self.aggregation = Aggregation(config.strategy)
         self._config = config.federation
         self._training = config.training
-        self._norms = NormScreen(config.screening)
-        self._shortfalls = Shortfalls(config.training.batch_size, roll_call, recorder)
-        self._strikes = Strikes(config.screening.strikes)
+        self._intake = UpdateIntake(config, roll_call, recorder)
         self._dispatch = dispatch
         self._roll_call = roll_call
         self._recorder = recorder
@@ -64,12 +60,10 @@ class NoduleFedAvg(FedAvg):
         evaluation = ExtraEvaluation(config, dispatch, roll_call, recorder, on_test=False)
         every = config.federation.leave_one_out_every
         self._leave_one_out = LeaveOneOut(every, evaluation, roll_call, recorder)
-        self._updates: dict[str, Update] = {}
         self._evaluations: dict[str, EvaluateReply] = {}
         self._arrays = ArrayRecord()
-        self._sent: Weights = {}
         self._task = ConfigRecord()
-        self._task_id = TaskId(recorder.run_id, round_no=0)
+        self._round_no = 0
 
     def take_up(self, initial: ArrayRecord) -> tuple[ArrayRecord, int]:
         """Return the model to go on with and the round that is next: the first, unless the run was cut off.
@@ -82,8 +76,7 @@ class NoduleFedAvg(FedAvg):
         self._recorder.keep_event("run", f"The run goes on after round {point.round_no}.")
         self.aggregation.moments = point.moments
         self._best.memory = point.memory["best"]
-        self._norms.memory = point.memory["norms"]
-        self._strikes.memory = point.memory["strikes"]
+        self._intake.memory = point.memory
         self._dispatch.pace.memory = point.memory["pace"]
         self._best.check(point.round_no)
         return as_arrays(point.weights), point.round_no + 1
@@ -92,8 +85,7 @@ class NoduleFedAvg(FedAvg):
         """Keep what ``take_up`` needs."""
         memory = {
             "best": self._best.memory,
-            "norms": self._norms.memory,
-            "strikes": self._strikes.memory,
+            **self._intake.memory,
             "pace": self._dispatch.pace.memory,
         }
         moments = self.aggregation.moments
@@ -102,27 +94,27 @@ class NoduleFedAvg(FedAvg):
     @property
     def updates(self) -> dict[str, Update]:
         """The good updates of the newest round."""
-        return self._updates
+        return self._intake.updates
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the model to every site that is ready, once there are enough."""
         self._roll_call.wait_for(self._config.min_sites, self._config.wait_for_sites_s)
-        self._arrays, self._sent, self._task = arrays, as_numpy(arrays), config
-        self._task_id = TaskId(self._recorder.run_id, server_round)
+        self._arrays, self._task, self._round_no = arrays, config, server_round
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
         tasks = self.aggregation.configure_train(server_round, arrays, config, grid)
-        self._updates, self._evaluations = {}, {}
+        self._intake.begin(server_round, as_numpy(arrays))
+        self._evaluations = {}
         self._recorder.start_round(server_round, sorted(map(self._site_of, tasks)), _count_bytes(tasks))
         return tasks
 
     def gather_updates(self, tasks: Iterable[Message]) -> None:
         """Send the tasks, and wait for the updates as long as that is of use."""
-        round_no = self._task_id.round_no
+        round_no = self._round_no
         size = self._training.epochs_in_round(round_no)
         name, quorum = f"Round {round_no}", self._config.min_sites
-        errand = Errand(name, self._take_update, self._note_failure, quorum=quorum, size=size)
+        errand = Errand(name, self._intake.take, self._note_failure, quorum=quorum, size=size)
         self._dispatch.expect_late(self._dispatch.ask(list(tasks), errand))
 
     def aggregate_train(
@@ -132,16 +124,15 @@ class NoduleFedAvg(FedAvg):
     ) -> tuple[ArrayRecord | None, MetricRecord | None]:
         """Average the good updates; RunFailedError if they are too few, however often the round is held."""
         for repeats_left in reversed(range(self._config.repeats + 1)):
-            self._leave_out_revoked_sites()
-            self._leave_out_too_long()
-            if len(self._updates) >= self._config.min_sites:
+            self._intake.screen()
+            if len(self.updates) >= self._config.min_sites:
                 break
             self._lose_round(server_round, repeats_left)
         # In the order of names, so that the sum does not depend on who was first.
-        good = [self._updates[site].message for site in sorted(self._updates)]
+        good = [self.updates[site].message for site in sorted(self.updates)]
         arrays, metrics = self.aggregation.aggregate_train(server_round, self._arrays, good)
         self._arrays = arrays or self._arrays
-        self._recorder.keep_drifts(self._measure_drifts())
+        self._recorder.keep_drifts(self._intake.measure_drifts(as_numpy(self._arrays)))
         return arrays, metrics
 
     def configure_evaluate(
@@ -159,7 +150,7 @@ class NoduleFedAvg(FedAvg):
         content = RecordDict(
             {messages.ARRAYS: messages.pack_weights(as_numpy(arrays)), messages.CONFIG: config}
         )
-        nodes = {site: self._roll_call.node_of(site) for site in sorted(self._updates)}
+        nodes = {site: self._roll_call.node_of(site) for site in sorted(self.updates)}
         tasks = [
             Message(content, dst_node_id=node_id, message_type=MessageType.EVALUATE)
             for node_id in nodes.values()
@@ -169,7 +160,7 @@ class NoduleFedAvg(FedAvg):
 
     def gather_evaluations(self, tasks: Iterable[Message]) -> None:
         """Send the tasks, and wait for the counts as long as that is of use."""
-        round_no = self._task_id.round_no
+        round_no = self._round_no
         is_usual = not (self._best.is_last(round_no) and self._config.detect_in_last_round)
         errand = Errand(
             f"The scoring of round {round_no}",
@@ -195,8 +186,8 @@ class NoduleFedAvg(FedAvg):
         is_best = self._has_enough_scores() and self._best.take(server_round, sheet.score)
         kept = self._folder.keep_model(weights, server_round, sheet.score, calibration, is_best=is_best)
         self._recorder.keep_checkpoints(kept)
-        self._leave_one_out.measure_if_due(server_round, self._updates, self._evaluations)
-        self._recorder.end_round(average_losses(self._updates), sheet)
+        self._leave_one_out.measure_if_due(server_round, self.updates, self._evaluations)
+        self._recorder.end_round(average_losses(self.updates), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)
         self._keep(server_round)
@@ -204,19 +195,6 @@ class NoduleFedAvg(FedAvg):
         return MetricRecord(
             {name: value for name, value in vars(sheet.score).items() if isinstance(value, float)}
         )
-
-    def _take_update(self, site: str, message: Message) -> bool:
-        """Write down a site's update the moment it comes; one that is not sound is not taken."""
-        try:
-            reply = messages.unpack_train_reply(message.content)
-            norm = check_update(reply, self._expect_of(site))
-        except MessageError as error:
-            self._leave_out(site, str(error))
-            return False
-        self._recorder.keep_trained(site, reply, messages.count_bytes(message.content))
-        self._shortfalls.look(site, reply)
-        self._updates[site] = Update.take(message, reply, norm)
-        return True
 
     def _calibrate(self, sheet: ScoreSheet) -> Calibration | None:
         """Fit probabilities to the marks of whole scans, if the sites told them."""
@@ -228,27 +206,10 @@ class NoduleFedAvg(FedAvg):
             self._recorder.keep_event("not_calibrated", str(error), level=logging.WARNING)
             return None
 
-    def _expect_of(self, site: str) -> Expected:
-        return Expected(self._task_id, self._sent, self._roll_call.num_train_patches_of(site))
-
-    def _leave_out_too_long(self) -> None:
-        """Take out the updates that are far longer than the others."""
-        norms = {site: update.norm for site, update in self._updates.items()}
-        for site, reason in self._norms.find_too_long(norms).items():
-            del self._updates[site]
-            self._leave_out(site, reason)
-
-    def _leave_out(self, site: str, reason: str) -> None:
-        """Write down that an update was no good, and tell the site; after too many it sits out."""
-        self._recorder.keep_failure(site, reason)
-        self._roll_call.tell_left_out(site, reason)
-        if self._strikes.add(site):
-            self._recorder.shut_out(site, f"Too many of its updates were left out. The last: {reason}")
-
     def _lose_round(self, round_no: int, repeats_left: int) -> None:
         """Hold a round with too few good updates again, with the same model; RunFailedError at last."""
         lost = (
-            f"Round {round_no} has good updates of {len(self._updates)} sites, expected at least "
+            f"Round {round_no} has good updates of {len(self.updates)} sites, expected at least "
             f"{self._config.min_sites} (min_sites in [federation])"
         )
         if repeats_left == 0:
@@ -276,7 +237,7 @@ class NoduleFedAvg(FedAvg):
         if num_sites >= self._config.min_sites:
             return True
         text = (
-            f"The model of round {self._task_id.round_no} was scored by {num_sites} sites, fewer than "
+            f"The model of round {self._round_no} was scored by {num_sites} sites, fewer than "
             f"{self._config.min_sites} (min_sites in [federation]): it is not compared with the best."
         )
         self._recorder.keep_event("scored_by_few", text, level=logging.WARNING)
@@ -288,21 +249,6 @@ class NoduleFedAvg(FedAvg):
             NoAnswerError: self._recorder.keep_no_answer,
         }.get(type(error), self._recorder.keep_failure)
         keep(site, str(error))
-
-    def _leave_out_revoked_sites(self) -> None:
-        """Drop what has come from a site that was revoked since."""
-        for site in [site for site in sorted(self._updates) if not self._roll_call.is_allowed(site)]:
-            del self._updates[site]
-            self._recorder.keep_failure(site, "It was revoked in this round; its update was left out.")
-
-    def _measure_drifts(self) -> dict[str, Drift]:
-        """Return what each update did, beside the change from the model that was sent to the mean."""
-        mean = as_numpy(self._arrays)
-        mean_norm = measure_norm(self._sent, mean)
-        return {
-            site: measure_drift(self._sent, update.weights, mean, norm=update.norm, mean_norm=mean_norm)
-            for site, update in self._updates.items()
-        }
 
     def _site_of(self, task: Message) -> str:
         return self._roll_call.site_of(task.metadata.dst_node_id)
