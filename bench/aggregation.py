@@ -24,9 +24,10 @@ from flwr.supercore.task_identity import TaskIdentity
 from rich.console import Console
 from rich.table import Table
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import ScreeningConfig
-from fl_core.messages import TaskId, TrainReply, Weights
+from fl_core.messages import TaskId, Weights
+from fl_core.replies import TrainReply
 from fl_core.strategies import FedAvgSettings
 from fl_server.aggregation import Aggregation
 from fl_server.drift import measure_drift, measure_norm
@@ -115,10 +116,10 @@ def aggregate(sent: Weights, num_sites: int) -> dict[str, float]:
     for number in range(num_sites):
         weights = change(sent, number)
         reply = TrainReply(TASK, weights, NUM_EXAMPLES, loss=0.5, train_s=1.0, began_at_s=0.0)
-        message = make_message(messages.pack_train_reply(reply))
+        message = make_message(replies.pack_train_reply(reply))
         del weights, reply
         with watch.time("all_s"):
-            taken = messages.unpack_train_reply(message.content)
+            taken = replies.unpack_train_reply(message.content)
             with watch.time("screening_s"):
                 norm = check_update(taken, Expected(TASK, sent, NUM_EXAMPLES))
             updates[str(number)] = Update.take(message, taken, norm)

@@ -10,7 +10,7 @@ from flwr.clientapp import ClientApp
 
 from fl_client.site import Site
 from fl_client.workbench import Workbench
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.logs import note_work
 from fl_core.status import name_task, pack_status
 from luna16.bootstrap import draw_replicates
@@ -32,8 +32,8 @@ def make_client_app(site: Site, bench: Workbench, instance: str, on_refusal: OnR
 
     @app.query("join")
     def join(message: Message, _context: Context) -> Message:
-        reply = messages.JoinReply(site.config.site, instance, version("fedluna"))
-        return Message(messages.pack_join_reply(reply), reply_to=message)
+        reply = replies.JoinReply(site.config.site, instance, version("fedluna"))
+        return Message(replies.pack_join_reply(reply), reply_to=message)
 
     @app.query("refuse")
     def refuse(message: Message, _context: Context) -> Message:
@@ -76,7 +76,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
     note_work(messages.unpack_run_id(content))
     site.agree(settings)
     shard, card = site.prepare(settings.data), site.tell_card(settings.data)
-    reply = messages.PrepareReply(
+    reply = replies.PrepareReply(
         num_train_scans=shard.train.num_scans,
         num_validation_scans=shard.validation.num_scans,
         num_train_patches=len(shard.train.candidates),
@@ -86,7 +86,7 @@ def _prepare(site: Site, content: RecordDict) -> RecordDict:
         num_set_aside=len(shard.set_aside),
         shares_log=site.config.consent.share_log,
     )
-    return messages.pack_prepare_reply(reply)
+    return replies.pack_prepare_reply(reply)
 
 
 def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
@@ -100,7 +100,7 @@ def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
         received = messages.unpack_weights(content)
         personal = site.find_personal(settings, task)
         weights, result = site.train(personal.put_over(received), settings, task.round_no)
-        reply = messages.TrainReply(
+        reply = replies.TrainReply(
             task=task,
             weights=personal.keep_back(weights, received),
             num_examples=result.num_examples,
@@ -110,7 +110,7 @@ def _train(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
             batch_size=result.batch_size,
             num_set_aside=len(site.prepare(settings.data).set_aside),
         )
-        return messages.pack_train_reply(reply)
+        return replies.pack_train_reply(reply)
 
     return bench.answer(MessageType.TRAIN, name_task(MessageType.TRAIN, content), work)
 
@@ -125,7 +125,7 @@ def _evaluate(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
         weights = site.find_personal(settings, task).put_over(messages.unpack_weights(content))
         scans = site.evaluate(weights, settings, task.round_no, on_test=messages.wants_test(content))
         wants_detection = messages.wants_detection(content)
-        reply = messages.EvaluateReply(
+        reply = replies.EvaluateReply(
             counts=count_scans(scans),
             bands=count_bands(scans),
             replicates=draw_replicates(scans) if messages.wants_intervals(content) else None,
@@ -133,6 +133,6 @@ def _evaluate(site: Site, bench: Workbench, content: RecordDict) -> RecordDict:
             evaluate_s=time.perf_counter() - started_s,
             began_at_s=began_at_s,
         )
-        return messages.pack_evaluate_reply(reply)
+        return replies.pack_evaluate_reply(reply)
 
     return bench.answer(MessageType.EVALUATE, name_task(MessageType.EVALUATE, content), work)

@@ -10,9 +10,10 @@ from typing import Any
 
 from flwr.app import ConfigRecord, Message, RecordDict
 
-from fl_core.messages import ARRAYS, CONFIG, NUM_SITES
+from fl_core.messages import ARRAYS, CONFIG, NUM_SITES, make_one_line
 
 STATUS = "query.status"
+MAX_WORK_LENGTH = 40
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,4 @@ def unpack_status(message: Message) -> Status:
         return Status()
     if not (isinstance(num_done, int) and isinstance(num_steps, int)) or not 0 <= num_done <= num_steps:
         return Status(task)
-    return Status(task, _show(work), num_done, num_steps)
-
-
-def _show(work: str) -> str:
-    return "".join(letter if letter.isprintable() else " " for letter in work[:40])
+    return Status(task, make_one_line(work[:MAX_WORK_LENGTH]), num_done, num_steps)

@@ -8,7 +8,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from fl_core.messages import EvaluateReply, Weights
+from fl_core.messages import Weights
+from fl_core.replies import EvaluateReply
 from fl_server.cross_scores import FILE_NAME, CrossScore
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.recorder import Recorder

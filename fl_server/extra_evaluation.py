@@ -4,10 +4,11 @@ from collections.abc import Collection
 
 from flwr.app import Message, MessageType, RecordDict
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError
-from fl_core.messages import EvaluateReply, Weights
+from fl_core.messages import Weights
+from fl_core.replies import EvaluateReply
 from fl_server.dispatch import Dispatch, Errand
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
@@ -29,11 +30,11 @@ class ExtraEvaluation:
         self, weights: Weights, round_no: int, name: str, *, sites: Collection[str] | None = None
     ) -> dict[str, EvaluateReply]:
         """Return what the sites that are there, or those of ``sites``, count of the model called ``name``."""
-        replies: dict[str, EvaluateReply] = {}
+        found: dict[str, EvaluateReply] = {}
 
         def take(site: str, message: Message) -> bool:
             try:
-                replies[site] = messages.unpack_evaluate_reply(message.content)
+                found[site] = replies.unpack_evaluate_reply(message.content)
             except MessageError as error:
                 fail(site, error)
                 return False
@@ -49,7 +50,7 @@ class ExtraEvaluation:
             if sites is None or site in sites
         ]
         self._dispatch.ask(tasks, Errand(f"The scoring of {name}", take, fail))
-        return dict(sorted(replies.items()))
+        return dict(sorted(found.items()))
 
     def _pack_task(self, weights: Weights, round_no: int) -> RecordDict:
         config = messages.pack_settings(self._config.task, self._recorder.run_id)

@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 
 from flwr.serverapp.strategy import FedAvg
 
-from fl_core.messages import EvaluateReply, Weights
+from fl_core.messages import Weights
+from fl_core.replies import EvaluateReply
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall

@@ -11,7 +11,7 @@ from typing import Any
 
 from fl_core.errors import StoreError
 from fl_core.logs import note_round
-from fl_core.messages import EvaluateReply, TrainReply
+from fl_core.replies import EvaluateReply, TrainReply
 from fl_server.data_shift import PairDistance
 from fl_server.drift import Drift
 from fl_server.heartbeat import HeartbeatClock

@@ -13,10 +13,10 @@ from itertools import combinations
 
 from flwr.app import Message, RecordDict
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import TaskSettings, check_site_name
 from fl_core.errors import ConfigError, MessageError, RunFailedError, TaskDeclinedError
-from fl_core.messages import JoinReply, PrepareReply
+from fl_core.replies import JoinReply, PrepareReply
 from fl_server.data_shift import find_distances, find_shifts
 from fl_server.grid import PromptGrid
 from fl_server.progress_table import format_duration
@@ -215,9 +215,9 @@ class RollCall:
         try:
             content = messages.content_of(reply)
             if question.message_type == messages.JOIN:
-                self._admit(node_id, messages.unpack_join_reply(content))
+                self._admit(node_id, replies.unpack_join_reply(content))
             else:
-                self._make_ready(node_id, question.asked_at, messages.unpack_prepare_reply(content))
+                self._make_ready(node_id, question.asked_at, replies.unpack_prepare_reply(content))
         except TaskDeclinedError as error:
             text = f"Site '{site or 'unknown'}' declined to prepare for this run: {error}"
             self._recorder.keep_event("site_declined", text, site)

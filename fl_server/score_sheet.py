@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from fl_core.messages import EvaluateReply
+from fl_core.replies import EvaluateReply
 from fl_store.rows import CPMS_BY_DIAMETER, DETECTION_SENSITIVITIES, SENSITIVITIES, Metric
 from luna16.bootstrap import NO_INTERVALS, Interval, Intervals, find_intervals
 from luna16.counts import Additive, BandCounts, EvalCounts, Replicates, Score, score

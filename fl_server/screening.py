@@ -13,7 +13,8 @@ import numpy as np
 
 from fl_core.config import ScreeningConfig
 from fl_core.errors import MessageError
-from fl_core.messages import TaskId, TrainReply, Weights
+from fl_core.messages import TaskId, Weights
+from fl_core.replies import TrainReply
 from fl_server.drift import measure_norm
 
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from fl_core.messages import TrainReply
+from fl_core.replies import TrainReply
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 

@@ -7,10 +7,10 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricReco
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError, NoAnswerError, RunFailedError, TaskDeclinedError
-from fl_core.messages import EvaluateReply
+from fl_core.replies import EvaluateReply
 from fl_server.aggregation import Aggregation
 from fl_server.best_model import BestModel
 from fl_server.dispatch import Dispatch, Errand
@@ -223,7 +223,7 @@ class NoduleFedAvg(FedAvg):
     def _take_evaluation(self, site: str, message: Message) -> bool:
         """Write down a site's counts the moment they come."""
         try:
-            reply = messages.unpack_evaluate_reply(message.content)
+            reply = replies.unpack_evaluate_reply(message.content)
         except MessageError as error:
             self._note_failure(site, error)
             return False

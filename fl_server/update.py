@@ -11,7 +11,8 @@ from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from numpy.lib.format import read_array_header_1_0, read_magic
 
 from fl_core import messages
-from fl_core.messages import TrainReply, Weights
+from fl_core.messages import Weights
+from fl_core.replies import TrainReply
 
 
 @dataclass(frozen=True, eq=False)

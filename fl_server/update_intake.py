@@ -5,7 +5,7 @@ from typing import Any
 
 from flwr.app import Message
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError
 from fl_core.messages import TaskId, Weights
@@ -49,7 +49,7 @@ class UpdateIntake:
     def take(self, site: str, message: Message) -> bool:
         """Write down a site's update the moment it comes; one that is not sound is not taken."""
         try:
-            reply = messages.unpack_train_reply(message.content)
+            reply = replies.unpack_train_reply(message.content)
             norm = check_update(reply, self._expect_of(site))
         except MessageError as error:
             self._leave_out(site, str(error))

@@ -12,8 +12,9 @@ from flwr.proto.node_pb2 import NodeInfo
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from fl_core import messages, status
-from fl_core.messages import EvaluateReply, JoinReply, PrepareReply, TrainReply, Weights
+from fl_core import messages, replies, status
+from fl_core.messages import Weights
+from fl_core.replies import EvaluateReply, JoinReply, PrepareReply, TrainReply
 from fl_core.status import Status
 from luna16.counts import (
     NUM_REPLICATE_BINS,
@@ -159,26 +160,26 @@ class FakeSite:
     def answer(self, message: Message) -> Answer:
         match message.metadata.message_type:
             case messages.JOIN:
-                return messages.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
+                return replies.pack_join_reply(JoinReply(self.name, self.instance, "0.1.0"))
             case messages.PREPARE:
                 prepared = PrepareReply(
                     *(7, 2, self.num_train_patches, self.card, self.clock_s),
                     shares_model=self.shares_model,
                     shares_log=self.shares_log,
                 )
-                return messages.pack_prepare_reply(prepared)
+                return replies.pack_prepare_reply(prepared)
             case status.STATUS:
                 return status.pack_status(self.status)
             case "train":
                 task = messages.unpack_task_id(message.content)
                 update = TrainReply(task, self.weights, self.num_examples, self.loss, 0.0, self.clock_s)
-                return messages.pack_train_reply(update)
+                return replies.pack_train_reply(update)
             case "evaluate":
                 is_asked = messages.wants_intervals(message.content)
                 evaluation = evaluation_of(self.counts, with_replicates=is_asked)
                 whole = self.detection if messages.wants_detection(message.content) else None
                 evaluation = replace(evaluation, evaluate_s=0.0, began_at_s=self.clock_s, detection=whole)
-                return messages.pack_evaluate_reply(evaluation)
+                return replies.pack_evaluate_reply(evaluation)
             case _:
                 return RecordDict()
 

@@ -15,7 +15,7 @@ from fl_core.config import home_folder
 from fl_core.processes import flower_environment
 
 if TYPE_CHECKING:
-    from fl_core.messages import TrainReply
+    from fl_core.replies import TrainReply
 
 
 def put_fault_in(reply: "TrainReply") -> "TrainReply":
@@ -36,10 +36,10 @@ def become_hostile() -> None:
     """Let this process pack every update with a fault."""
     # Flower is told where it may write before it is imported, as the client does.
     os.environ.update(flower_environment(home_folder() / "sites" / "east" / "flower"))
-    from fl_core import messages
+    from fl_core import replies
 
-    pack = messages.pack_train_reply
-    messages.pack_train_reply = lambda reply: pack(put_fault_in(reply))
+    pack = replies.pack_train_reply
+    replies.pack_train_reply = lambda reply: pack(put_fault_in(reply))
 
 
 if __name__ == "__main__":

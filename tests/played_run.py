@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from fl_core.messages import TaskId, TrainReply
+from fl_core.messages import TaskId
+from fl_core.replies import TrainReply
 from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_server.score_sheet import ScoreSheet

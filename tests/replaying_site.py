@@ -7,8 +7,9 @@ from importlib.metadata import version
 from flwr.app import Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fl_core import messages
-from fl_core.messages import JoinReply, PrepareReply, TaskId, TrainReply
+from fl_core import messages, replies
+from fl_core.messages import TaskId
+from fl_core.replies import JoinReply, PrepareReply, TrainReply
 from luna16.data_card import make_data_card
 
 
@@ -23,12 +24,12 @@ def make_replaying_app(site: str, told: list[str]) -> ClientApp:
     @app.query("join")
     def join(message: Message, context: Context) -> Message:
         reply = JoinReply(site, "replaying", version("fedluna"))
-        return Message(messages.pack_join_reply(reply), reply_to=message)
+        return Message(replies.pack_join_reply(reply), reply_to=message)
 
     @app.query("prepare")
     def prepare(message: Message, context: Context) -> Message:
         reply = PrepareReply(1, 1, 100, make_data_card([]), time.time())
-        return Message(messages.pack_prepare_reply(reply), reply_to=message)
+        return Message(replies.pack_prepare_reply(reply), reply_to=message)
 
     @app.query("left_out")
     def left_out(message: Message, context: Context) -> Message:
@@ -43,7 +44,7 @@ def make_replaying_app(site: str, told: list[str]) -> ClientApp:
         elif len(sent) == 2:
             reply = replace(reply, task=TaskId("another-run", reply.task.round_no))
         sent.append(reply)
-        return Message(messages.pack_train_reply(reply), reply_to=message)
+        return Message(replies.pack_train_reply(reply), reply_to=message)
 
     return app
 

@@ -18,11 +18,12 @@ from fl_client.display import SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.site import Site
 from fl_client.workbench import Workbench
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import ConsentConfig, SiteConfig, TaskSettings
 from fl_core.errors import ConfigError, MessageError, TaskDeclinedError
 from fl_core.logs import kept_log
-from fl_core.messages import JoinReply, Weights
+from fl_core.messages import Weights
+from fl_core.replies import JoinReply
 from fl_core.status import STATUS, Status, unpack_status
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.data_card import make_data_card
@@ -71,7 +72,7 @@ def task(round_no: int = 1, settings: TaskSettings = SETTINGS) -> RecordDict:
 
 
 def test_site_says_who_it_is(app: ClientApp) -> None:
-    reply = messages.unpack_join_reply(ask(app, messages.JOIN, RecordDict()))
+    reply = replies.unpack_join_reply(ask(app, messages.JOIN, RecordDict()))
     assert reply == JoinReply("north", "my word", version("fedluna"))
 
 
@@ -87,14 +88,14 @@ def test_site_is_told_that_its_update_was_left_out(app: ClientApp, caplog: pytes
 
 def test_site_prepares_and_says_how_many_scans_it_has(app: ClientApp) -> None:
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
-    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    reply = replies.unpack_prepare_reply(ask(app, messages.PREPARE, content))
     assert (reply.num_train_scans, reply.num_validation_scans, reply.num_set_aside) == (2, 1, 0)
     assert reply.card == make_data_card([])  # three scans are too few to tell anything of them
 
 
 def test_answer_to_training_is_a_sound_update(app: ClientApp) -> None:
     sent = messages.unpack_weights(task())
-    reply = messages.unpack_train_reply(ask(app, "train", task()))
+    reply = replies.unpack_train_reply(ask(app, "train", task()))
     assert {n: t.shape for n, t in reply.weights.items()} == {n: t.shape for n, t in sent.items()}
     assert any(not np.array_equal(reply.weights[name], tensor) for name, tensor in sent.items())
     assert reply.num_examples > 0
@@ -112,7 +113,7 @@ def test_personal_layers_stay_and_are_trained_and_evaluated_here(
     )
     asked = task(settings=SETTINGS.model_copy(update={"personal_layers": ("*bn1*",)}))
     sent = messages.unpack_weights(asked)
-    told = messages.unpack_train_reply(ask(app, "train", asked)).weights
+    told = replies.unpack_train_reply(ask(app, "train", asked)).weights
     ask(app, "evaluate", asked)
     own = load_file(tmp_path / "north" / "personal.safetensors")
     assert own.keys() == {name for name in sent if "bn1" in name}
@@ -123,7 +124,7 @@ def test_personal_layers_stay_and_are_trained_and_evaluated_here(
 
 
 def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:
-    reply = messages.unpack_evaluate_reply(ask(app, "evaluate", task()))
+    reply = replies.unpack_evaluate_reply(ask(app, "evaluate", task()))
     assert reply.counts.num_scans == 1
     assert reply.bands.num_nodules.sum() == reply.counts.num_nodules
     assert reply.evaluate_s > 0
@@ -133,7 +134,7 @@ def test_answer_to_evaluation_is_sound_counts(app: ClientApp) -> None:
 def test_answer_to_the_last_evaluation_has_replicates(app: ClientApp) -> None:
     last = task()
     messages.ask_for_more(last.config_records[messages.CONFIG], intervals=True, detection=False)
-    reply = messages.unpack_evaluate_reply(ask(app, "evaluate", last))
+    reply = replies.unpack_evaluate_reply(ask(app, "evaluate", last))
     assert reply.replicates
     assert 0.7 < reply.replicates.num_scans.mean() < 1.3  # 500 Poisson numbers of mean 1: within 6 sd
 
@@ -203,7 +204,7 @@ def test_site_that_does_nothing_says_so(app: ClientApp) -> None:
 )
 def test_site_says_whether_others_may_score_its_model(app: ClientApp, *, shares: bool) -> None:
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
-    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    reply = replies.unpack_prepare_reply(ask(app, messages.PREPARE, content))
     assert reply.shares_model is shares
 
 
@@ -216,7 +217,7 @@ def test_log_of_a_run_is_told_scrubbed_by_a_site_that_agrees(
     reply = ask(app, messages.LOG, messages.pack_log_request("r1"))
     assert messages.unpack_log(reply) == [{"run": "r1", "text": "There is <path>"}]
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
-    assert messages.unpack_prepare_reply(ask(app, messages.PREPARE, content)).shares_log
+    assert replies.unpack_prepare_reply(ask(app, messages.PREPARE, content)).shares_log
 
 
 def test_log_stays_here_without_consent(app: ClientApp) -> None:
@@ -241,7 +242,7 @@ def test_test_scans_are_scored_in_place_of_those_for_validation(app: ClientApp) 
     content = task()
     content.config_records[messages.CONFIG].update(messages.pack_settings(settings))
     messages.ask_for_test(content.config_records[messages.CONFIG])
-    assert messages.unpack_evaluate_reply(ask(app, "evaluate", content)).counts.num_scans == 1
+    assert replies.unpack_evaluate_reply(ask(app, "evaluate", content)).counts.num_scans == 1
 
 
 def test_site_without_test_scans_says_so(app: ClientApp) -> None:
@@ -255,5 +256,5 @@ def test_site_without_test_scans_says_so(app: ClientApp) -> None:
 def test_data_card_is_shared_with_consent_only(app: ClientApp, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("luna16.data_card.FEWEST_SCANS_TOLD", 1)
     content = RecordDict({messages.CONFIG: messages.pack_settings(SETTINGS)})
-    reply = messages.unpack_prepare_reply(ask(app, messages.PREPARE, content))
+    reply = replies.unpack_prepare_reply(ask(app, messages.PREPARE, content))
     assert (reply.card.num_scans, reply.card.histograms) == (None, {})

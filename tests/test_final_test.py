@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from fl_core.config import TaskSettings
-from fl_core.messages import EvaluateReply, Weights
+from fl_core.messages import Weights
+from fl_core.replies import EvaluateReply
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.final_test import hold_final_test
 from fl_server.recorder import Recorder

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fl_core import messages
-from fl_core.messages import EvaluateReply, TaskId, TrainReply, Weights
+from fl_core import replies
+from fl_core.messages import TaskId, Weights
+from fl_core.replies import EvaluateReply, TrainReply
 from fl_server.leave_one_out import LeaveOneOut, average
 from fl_server.recorder import Recorder
 from fl_server.update import Update
@@ -51,7 +52,7 @@ class Consent:
 def make_update(value: float, num_examples: int) -> Update:
     weights = {"w": np.array(value, np.float32)}
     reply = TrainReply(TaskId("r1", 1), weights, num_examples, 0.5, train_s=1.0, began_at_s=0.0)
-    message = Message(messages.pack_train_reply(reply), dst_node_id=1, message_type="train")
+    message = Message(replies.pack_train_reply(reply), dst_node_id=1, message_type="train")
     return Update.take(message, reply, norm=1.0)
 
 

@@ -4,10 +4,11 @@ from time import sleep
 import pytest
 from flwr.app import Error, RecordDict
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import TaskSettings
 from fl_core.errors import RunFailedError
-from fl_core.messages import PrepareReply, TaskId, TrainReply
+from fl_core.messages import TaskId
+from fl_core.replies import PrepareReply, TrainReply
 from fl_server import grid as grid_module
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
@@ -86,7 +87,7 @@ def test_scans_that_a_site_cannot_use_are_told_with_those_that_it_can(
     roll_call: RollCall, flower: FakeGrid, store: SqliteStore
 ) -> None:
     prepared = PrepareReply(7, 2, 70, make_data_card([]), 0, num_set_aside=3)
-    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: messages.pack_prepare_reply(prepared)})}
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: replies.pack_prepare_reply(prepared)})}
     call_all(roll_call)
     assert events(store, "site_ready") == [
         "Site 'north' is ready: 7 scans to train on, 2 to validate on; it cannot use 3 more."
@@ -191,7 +192,7 @@ def test_answer_of_an_old_node_does_not_make_the_new_one_ready(
     flower.nodes[6] = FakeSite("north", instead={messages.PREPARE: None})
     call_all(roll_call)
     flower.answer_late(
-        node_id=5, answer=messages.pack_prepare_reply(PrepareReply(7, 2, 70, make_data_card([]), 0))
+        node_id=5, answer=replies.pack_prepare_reply(PrepareReply(7, 2, 70, make_data_card([]), 0))
     )
     call_all(roll_call)
     assert list(grid.get_node_ids()) == []
@@ -298,7 +299,7 @@ def test_data_card_of_a_ready_site_is_kept(flower: FakeGrid, roll_call: RollCall
 def test_site_whose_card_is_not_ours_cannot_join(
     flower: FakeGrid, grid: PromptGrid, roll_call: RollCall, store: SqliteStore
 ) -> None:
-    answer = messages.pack_prepare_reply(PrepareReply(7, 2, 70, GE, 0))
+    answer = replies.pack_prepare_reply(PrepareReply(7, 2, 70, GE, 0))
     answer.config_records[messages.CONFIG]["card"] = "{}"
     flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: answer})}
     call_all(roll_call)

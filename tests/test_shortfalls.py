@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fl_core.messages import TaskId, TrainReply
+from fl_core.messages import TaskId
+from fl_core.replies import TrainReply
 from fl_server.recorder import Recorder
 from fl_server.shortfalls import Shortfalls
 from fl_store.rows import EventRow, RunRow, RunState, utc_now

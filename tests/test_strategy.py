@@ -10,10 +10,11 @@ import torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, MetricRecord, RecordDict
 from safetensors.torch import load_file
 
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import FederationConfig, RunConfig, ScreeningConfig, TaskSettings
 from fl_core.errors import RunFailedError
-from fl_core.messages import TaskId, TrainReply
+from fl_core.messages import TaskId
+from fl_core.replies import TrainReply
 from fl_core.strategies import (
     AnyStrategy,
     FedAdamSettings,
@@ -158,7 +159,7 @@ def instead_of_training(answer: Answer) -> FakeSite:
 
 def bad_update(weights: dict[str, np.ndarray], num_examples: float = 50, task: TaskId = TASK) -> RecordDict:
     reply = TrainReply(task, weights, num_examples, loss=0.5, train_s=1, began_at_s=0)  # type: ignore[arg-type]
-    return messages.pack_train_reply(reply)
+    return replies.pack_train_reply(reply)
 
 
 def mean_of_two() -> dict[str, np.ndarray]:
@@ -338,7 +339,7 @@ def test_every_site_is_told_how_many_are_sent_the_round(federation: Federation) 
 
 
 def test_numbers_that_nobody_asked_for_change_nothing(federation: Federation) -> None:
-    content = messages.pack_train_reply(
+    content = replies.pack_train_reply(
         TrainReply(TASK, SOUTH.weights, 300, loss=0.8, train_s=1, began_at_s=0)
     )
     content["more"] = MetricRecord({"surprise": 1})
@@ -512,7 +513,7 @@ def test_scores_are_those_of_the_sum_of_counts(federation: Federation) -> None:
 
 
 def test_counts_that_are_not_sound_are_left_out_of_the_sum(federation: Federation) -> None:
-    bad = messages.pack_evaluate_reply(evaluation_of(SOUTH.counts))
+    bad = replies.pack_evaluate_reply(evaluation_of(SOUTH.counts))
     bad.metric_records[messages.METRICS]["num_scans"] = -1
     federation.run([NORTH, replace(SOUTH, instead={"evaluate": bad})])
     assert federation.metric(FEDERATION, Metric.AUC) == score(NORTH.counts).auc

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from flwr.app import Message
 
-from fl_core import messages
-from fl_core.messages import TaskId, TrainReply
+from fl_core import messages, replies
+from fl_core.messages import TaskId
+from fl_core.replies import TrainReply
 from fl_server.update import Update, as_arrays, as_numpy, average_losses
 
 WEIGHTS = {
@@ -16,7 +17,7 @@ WEIGHTS = {
 
 def make_update(loss: float, num_examples: int) -> Update:
     reply = TrainReply(TaskId("r1", 1), WEIGHTS, num_examples, loss, train_s=1.0, began_at_s=0.0)
-    message = Message(messages.pack_train_reply(reply), dst_node_id=1, message_type="train")
+    message = Message(replies.pack_train_reply(reply), dst_node_id=1, message_type="train")
     return Update.take(message, reply, norm=2.5)
 
 

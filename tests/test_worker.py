@@ -17,11 +17,11 @@ from flwr.supercore.runtime import RuntimeHttpClient
 from fl_client.link import Link
 from fl_client.supernode import SuperNode
 from fl_client.worker import Worker, _beat
-from fl_core import messages
+from fl_core import messages, replies
 from fl_core.config import ServerConfig
 from fl_core.errors import TaskDeclinedError
-from fl_core.messages import JoinReply
 from fl_core.processes import find_free_port
+from fl_core.replies import JoinReply
 from fl_server.bundle import PYPROJECT
 from fl_server.superlink import SuperLink
 from fl_store.connect import open_store
@@ -40,7 +40,7 @@ def make_app() -> ClientApp:
 
     @app.query("join")
     def join(message: Message, _context: Context) -> Message:
-        return Message(messages.pack_join_reply(JoinReply("north", "word", "0")), reply_to=message)
+        return Message(replies.pack_join_reply(JoinReply("north", "word", "0")), reply_to=message)
 
     @app.query("prepare")
     def prepare(message: Message, _context: Context) -> Message:

@@ -51,9 +51,9 @@ def is_round_2(_aggregation: Any, round_no: int, *_arguments: Any) -> bool:
     return round_no == 2
 
 
-def has_one_before(_partial: Path, path: Path) -> bool:
-    """Say whether another round has been written, so that this one is the second."""
-    return path.with_name("resume-before.safetensors").exists()
+def is_second_resume_point(path: Path) -> bool:
+    """Say whether that is about to be flushed, and named, of which another round has written one."""
+    return path.name == "resume.safetensors.partial" and path.with_name("resume.safetensors").exists()
 
 
 # A message goes ahead of its weights: whoever receives it knows by then that they will come.
@@ -63,7 +63,7 @@ STAGES = {
     "training": Stage("luna16.training", "_check_finite", is_second_step_of_round_2),
     "replying": Stage("flwr.supernode.runtime.run_clientapp", "push_objects", is_model_of_round_2),
     "aggregating": Stage("fl_server.aggregation", "Aggregation.aggregate_train", is_round_2),
-    "writing": Stage("fl_server.resume_point", "give_name", has_one_before),
+    "writing": Stage("luna16.whole_files", "_flush", is_second_resume_point),
 }
 
 
