@@ -1,8 +1,8 @@
 """What travels between coordinator and site, packed into Flower's records and checked on arrival.
 
-What a site answers is in ``replies``. Weights travel as one array of bytes in safetensors format: Flower makes
-several requests for every array, and sent one by one, the 45 tensors of the default model cost seconds a
-round.
+What a site answers is in ``replies``. Weights travel as one array of bytes in safetensors format: Flower
+makes several requests for every array, and sent one by one, the 45 tensors of the default model cost seconds
+a round.
 """
 
 import json
