@@ -121,7 +121,7 @@ def plan_run(store: Store, home: Path, config: RunConfig, *, is_new: bool) -> Pl
     """Plan a new run, or one that was cut off and is to go on; UsageError if that is another one."""
     run = find_cut_off(store, home)
     if run and not is_new:
-        return take_up_cut_off(run, config, home)
+        return take_up_cut_off(store, run, config, home)
     if run:
         give_up(store, run)
     return Plan(config)
@@ -130,7 +130,7 @@ def plan_run(store: Store, home: Path, config: RunConfig, *, is_new: bool) -> Pl
 def plan_resumption(store: Store, home: Path, wanted: str, rounds: str | None) -> Plan:
     """Plan to go on with the run that is meant, with more rounds if they are given."""
     run = find_run(store, wanted)
-    return take_up(run, home, read_rounds(rounds, run.num_rounds))
+    return take_up(store, run, home, read_rounds(rounds, run.num_rounds))
 
 
 def tell_results(run: RunRow, folder: Path, console: Console) -> None:

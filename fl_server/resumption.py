@@ -8,9 +8,18 @@ from typing import Any
 from fl_core.config import RunConfig, load_settings
 from fl_core.errors import ConfigError, UsageError
 from fl_server.people import name_terminal_user
-from fl_server.resume_point import find_resume_point
+from fl_server.resume_point import ResumePoint, find_resume_point
 from fl_store.base import Store
-from fl_store.rows import RunRequest, RunRequestRow, RunRow, RunState, SiteRoundRow, SiteRoundState, utc_now
+from fl_store.rows import (
+    RoundRow,
+    RunRequest,
+    RunRequestRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    utc_now,
+)
 
 CUT_OFF = "The coordinator was cut off, and another run was begun."
 
@@ -29,27 +38,29 @@ def find_cut_off(store: Store, home: Path) -> RunRow | None:
     return next((run for run in newest if not run.state.is_over), None)
 
 
-def take_up_cut_off(run: RunRow, config: RunConfig, home: Path) -> Plan:
+def take_up_cut_off(store: Store, run: RunRow, config: RunConfig, home: Path) -> Plan:
     """Go on with a run that was cut off; UsageError with the difference if it has another configuration.
 
-    Where the coordinator listens is not of the run.
+    Where the coordinator listens is not of the run. UsageError also if its state is lost, of another model or
+    of a newer FedLuna.
     """
     if difference := describe_difference(_read_config(run, home), config):
         raise UsageError(
             f"Run {run.run_id} was cut off, and has another configuration: {difference}. Start with its own "
             f"to go on with it (fl-server --resume {run.run_id}), or begin another run with --new."
         )
-    find_resume_point(_folder_of(run, home))  # a UsageError belongs here, before anything is started
+    _find_point(store, run, home, config)
     return Plan(config, run)
 
 
-def take_up(run: RunRow, home: Path, rounds: int | None) -> Plan:
+def take_up(store: Store, run: RunRow, home: Path, rounds: int | None) -> Plan:
     """Go on with a run that somebody names, up to ``rounds`` if they are given.
 
-    Raises UsageError if there is nothing left to do, or its state is of a newer FedLuna.
+    Raises UsageError if there is nothing left to do, or its state is lost, of another model or of a newer
+    FedLuna.
     """
     config = _read_config(run, home)
-    point = find_resume_point(_folder_of(run, home))
+    point = _find_point(store, run, home, config)
     if rounds:
         federation = config.federation.model_copy(update={"rounds": rounds})
         config = config.model_copy(update={"federation": federation})
@@ -105,6 +116,38 @@ def _flatten(table: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
             yield from _flatten(value, f"{prefix}{name}.")
         else:
             yield prefix + name, value
+
+
+def _find_point(store: Store, run: RunRow, home: Path, config: RunConfig) -> ResumePoint | None:
+    """Return what a run goes on from, None if it begins: a round that was being kept counts as none."""
+    folder = _folder_of(run, home)
+    point = find_resume_point(folder)
+    num_held = max(
+        (row.round_no for row in store.get(RoundRow, run_id=run.run_id) if row.ended_at), default=0
+    )
+    if point is None and num_held > 1:
+        raise UsageError(
+            f"Run {run.run_id} has held {num_held} rounds, and {folder} has no whole resume.safetensors to go on "
+            "from. Put it back from a backup, or begin another run, with --new."
+        )
+    if point and (fault := _find_misfit(point, config)):
+        raise UsageError(
+            f"{folder / 'resume.safetensors'} is of another model than the run's: {fault}. Put back the run's "
+            "own, or begin another run, with --new."
+        )
+    return point
+
+
+def _find_misfit(point: ResumePoint, config: RunConfig) -> str:
+    """Say where the tensors that were kept are not those of the run's model; nothing if they are."""
+    from luna16.model import build_model  # torch takes seconds: for a run that goes on only
+
+    wanted = {name: tuple(tensor.shape) for name, tensor in build_model(config.model).state_dict().items()}
+    kept = {name: tensor.shape for name, tensor in point.weights.items()}
+    for name in sorted(wanted.keys() | kept.keys()):
+        if wanted.get(name) != kept.get(name):
+            return f"'{name}' is {kept.get(name, 'missing')}, expected {wanted.get(name, 'no such tensor')}"
+    return ""
 
 
 def _read_config(run: RunRow, home: Path) -> RunConfig:

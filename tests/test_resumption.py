@@ -18,10 +18,21 @@ from fl_server.resumption import (
     take_up,
     take_up_cut_off,
 )
-from fl_store.rows import RunRequest, RunRequestRow, RunRow, RunState, SiteRoundRow, SiteRoundState
+from fl_store.rows import (
+    RoundRow,
+    RunRequest,
+    RunRequestRow,
+    RunRow,
+    RunState,
+    SiteRoundRow,
+    SiteRoundState,
+    utc_now,
+)
 from fl_store.sqlite import SqliteStore
+from luna16.model import build_model
 
 CONFIG = RunConfig(federation=FederationConfig(rounds=3))
+WEIGHTS = {name: tensor.numpy() for name, tensor in build_model(CONFIG.model).state_dict().items()}
 
 
 def make_run(
@@ -33,7 +44,7 @@ def make_run(
     folder.mkdir(parents=True)
     launch._keep_config(CONFIG, folder)
     if num_done:
-        keep_resume_point(folder, ResumePoint(num_done, {"w": np.zeros(1, np.float32)}, {}, {}))
+        keep_resume_point(folder, ResumePoint(num_done, WEIGHTS, {}, {}))
     store.put([run])
     return run
 
@@ -58,20 +69,20 @@ def test_run_of_another_home_is_not_ours_to_take_up(store: SqliteStore, tmp_path
 
 def test_same_configuration_goes_on(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path, num_done=2)
-    assert take_up_cut_off(run, CONFIG, tmp_path) == Plan(CONFIG, run)
+    assert take_up_cut_off(store, run, CONFIG, tmp_path) == Plan(CONFIG, run)
 
 
 def test_coordinator_may_have_moved(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path)
     moved = CONFIG.model_copy(update={"server": ServerConfig(fleet_port=9999)})
-    assert take_up_cut_off(run, moved, tmp_path) == Plan(moved, run)
+    assert take_up_cut_off(store, run, moved, tmp_path) == Plan(moved, run)
 
 
 def test_other_configuration_is_refused_with_the_first_difference(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path)
     other = RunConfig(federation=FederationConfig(rounds=4))
     with pytest.raises(UsageError) as refusal:
-        take_up_cut_off(run, other, tmp_path)
+        take_up_cut_off(store, run, other, tmp_path)
     assert str(refusal.value) == (
         f"Run {run.run_id} was cut off, and has another configuration: federation.rounds is 3 there "
         f"and 4 here. Start with its own to go on with it (fl-server --resume {run.run_id}), "
@@ -88,15 +99,15 @@ def test_configuration_that_cannot_be_read_any_more_is_a_reason_to_begin_anew(
     path = tmp_path / "runs" / run.run_id / "config.toml"
     path.write_text(text) if text else path.unlink()
     with pytest.raises(UsageError, match=r"cannot go on: .* Begin another run, with --new\."):
-        take_up(run, tmp_path, None)
+        take_up(store, run, tmp_path, None)
 
 
 def test_finished_run_takes_more_rounds_only(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path, RunState.FINISHED, num_done=3)
     for rounds in (None, 1, 3):
         with pytest.raises(UsageError, match=r"has held 3 rounds\. Give it more: --rounds \+5"):
-            take_up(run, tmp_path, rounds)
-    assert take_up(run, tmp_path, 8).config.federation.rounds == 8
+            take_up(store, run, tmp_path, rounds)
+    assert take_up(store, run, tmp_path, 8).config.federation.rounds == 8
 
 
 def test_stopped_run_waits_again_and_does_not_obey_once_more_what_has_stopped_it(
@@ -126,3 +137,38 @@ def test_run_that_is_given_up_has_failed(store: SqliteStore, tmp_path: Path) -> 
         "The coordinator was cut off, and another run was begun.",
     )
     assert find_cut_off(store, tmp_path) is None
+
+
+def hold_rounds(store: SqliteStore, run: RunRow, number: int) -> None:
+    store.put([RoundRow(run.run_id, i + 1, utc_now(), ended_at=utc_now()) for i in range(number)])
+
+
+def test_run_whose_state_is_lost_does_not_begin_anew_unasked(store: SqliteStore, tmp_path: Path) -> None:
+    run = make_run(store, tmp_path)
+    hold_rounds(store, run, 2)
+    with pytest.raises(UsageError, match="has held 2 rounds, and .* has no whole resume.safetensors"):
+        take_up_cut_off(store, run, CONFIG, tmp_path)
+
+
+def test_coordinator_that_was_killed_as_it_kept_the_first_round_holds_it_again(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    run = make_run(store, tmp_path)
+    hold_rounds(store, run, 1)
+    assert take_up_cut_off(store, run, CONFIG, tmp_path) == Plan(CONFIG, run)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "words"),
+    [
+        ("fc.weight", np.zeros((2, 128), np.float32), r"'fc.weight' is \(2, 128\), expected \(1, 128\)"),
+        ("fc.more", np.zeros(2, np.float32), r"'fc.more' is \(2,\), expected no such tensor"),
+    ],
+)
+def test_state_of_another_model_is_refused(
+    store: SqliteStore, tmp_path: Path, name: str, tensor: Any, words: str
+) -> None:
+    run = make_run(store, tmp_path)
+    keep_resume_point(tmp_path / "runs" / run.run_id, ResumePoint(2, {**WEIGHTS, name: tensor}, {}, {}))
+    with pytest.raises(UsageError, match=words):
+        take_up(store, run, tmp_path, None)
