@@ -122,25 +122,23 @@ def _find_point(store: Store, run: RunRow, home: Path, config: RunConfig) -> Res
     """Return what a run goes on from, None if it begins: a round that was being kept counts as none."""
     folder = _folder_of(run, home)
     point = find_resume_point(folder)
-    num_held = max(
-        (row.round_no for row in store.get(RoundRow, run_id=run.run_id) if row.ended_at), default=0
-    )
-    if point is None and num_held > 1:
+    held = [row.round_no for row in store.get(RoundRow, run_id=run.run_id) if row.ended_at]
+    if point is None and max(held, default=0) > 1:
         raise UsageError(
-            f"Run {run.run_id} has held {num_held} rounds, and {folder} has no whole resume.safetensors to go on "
-            "from. Put it back from a backup, or begin another run, with --new."
+            f"Run {run.run_id} has held {max(held)} rounds, and {folder} has no whole resume.safetensors to go "
+            "on from. Put it back from a backup, or begin another run, with --new."
         )
     if point and (fault := _find_misfit(point, config)):
         raise UsageError(
-            f"{folder / 'resume.safetensors'} is of another model than the run's: {fault}. Put back the run's "
-            "own, or begin another run, with --new."
+            f"{folder / 'resume.safetensors'} is of another model than the run's: {fault}. Put back the "
+            "run's own, or begin another run, with --new."
         )
     return point
 
 
 def _find_misfit(point: ResumePoint, config: RunConfig) -> str:
     """Say where the tensors that were kept are not those of the run's model; nothing if they are."""
-    from luna16.model import build_model  # torch takes seconds: for a run that goes on only
+    from luna16.model import build_model  # noqa: PLC0415 - torch takes seconds, and few runs go on
 
     wanted = {name: tuple(tensor.shape) for name, tensor in build_model(config.model).state_dict().items()}
     kept = {name: tensor.shape for name, tensor in point.weights.items()}

@@ -146,7 +146,7 @@ def hold_rounds(store: SqliteStore, run: RunRow, number: int) -> None:
 def test_run_whose_state_is_lost_does_not_begin_anew_unasked(store: SqliteStore, tmp_path: Path) -> None:
     run = make_run(store, tmp_path)
     hold_rounds(store, run, 2)
-    with pytest.raises(UsageError, match="has held 2 rounds, and .* has no whole resume.safetensors"):
+    with pytest.raises(UsageError, match=r"has held 2 rounds, and .* has no whole resume\.safetensors"):
         take_up_cut_off(store, run, CONFIG, tmp_path)
 
 
