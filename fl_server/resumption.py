@@ -125,8 +125,8 @@ def _find_point(store: Store, run: RunRow, home: Path, config: RunConfig) -> Res
     held = [row.round_no for row in store.get(RoundRow, run_id=run.run_id) if row.ended_at]
     if point is None and max(held, default=0) > 1:
         raise UsageError(
-            f"Run {run.run_id} has held {max(held)} rounds, and {folder} has no whole resume.safetensors to go "
-            "on from. Put it back from a backup, or begin another run, with --new."
+            f"Run {run.run_id} has held {max(held)} rounds, and {folder} has no whole resume.safetensors to "
+            "go on from. Put it back from a backup, or begin another run, with --new."
         )
     if point and (fault := _find_misfit(point, config)):
         raise UsageError(
