@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from luna16.annotations import Candidate, Nodule, group_by_series, read_excluded
-from luna16.cache import DamagedRowsError
+from luna16.array_file import DamagedRowsError
 from luna16.config import DataConfig
 from luna16.patch_plan import PatchPlan, plan_patches
 from luna16.patches import scale_patches

@@ -10,16 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from luna16.cache import (
-    ArrayFile,
-    CacheFolder,
-    Checksums,
-    IndexEntry,
-    StoredRows,
-    explain_write_error,
-    hold_cache,
-    show_bytes,
-)
+from luna16.array_file import ArrayFile, Checksums, StoredRows
+from luna16.cache import CacheFolder, IndexEntry, explain_write_error, hold_cache, show_bytes
 from luna16.config import DataConfig
 from luna16.patch_plan import PatchPlan, ScanCut
 from luna16.patches import cut_scan

@@ -1,6 +1,5 @@
 """An array is read only when complete, goes on where its building ended, and gives way to another key."""
 
-import errno
 import multiprocessing
 import os
 import shutil
@@ -12,16 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from luna16.cache import (
-    ArrayFile,
-    CacheFolder,
-    DamagedRowsError,
-    IndexEntry,
-    StoredRows,
-    hold_cache,
-    make_key,
-    show_bytes,
-)
+from luna16.array_file import ArrayFile, DamagedRowsError, StoredRows
+from luna16.cache import CacheFolder, IndexEntry, hold_cache, make_key, show_bytes
 from tests.small_disk import no_file_above
 
 ROWS = np.arange(12, dtype=np.int16).reshape(6, 2)
@@ -191,13 +182,6 @@ def test_file_system_that_takes_no_such_file_is_one_line_and_leaves_nothing(tmp_
     with no_file_above(1_000_000), pytest.raises(OSError, match=told):
         big.begin(big.array(PLANNED))
     assert list(tmp_path.iterdir()) == []
-
-
-def test_disk_that_runs_full_is_an_error_at_the_write(tmp_path: Path) -> None:
-    array = ArrayFile(Path("/dev/full"), (6, 2))
-    with pytest.raises(OSError, match="No space left") as full:
-        array.write_rows(0, ROWS)
-    assert full.value.errno == errno.ENOSPC
 
 
 def hold_and_note(cache_dir: Path, notes: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from luna16.annotations import Candidate
-from luna16.cache import StoredRows
+from luna16.array_file import StoredRows
 from luna16.config import DataConfig
 from luna16.dataset import PatchSet, Shard, load_shard, read_batch, sample_epoch
 from luna16.patches import extract_patch

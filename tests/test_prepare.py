@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from luna16 import prepare as prepare_module
-from luna16.cache import ArrayFile, Checksums, DamagedRowsError, Int16Array
+from luna16.array_file import ArrayFile, Checksums, DamagedRowsError, Int16Array
 from luna16.cli import main
 from luna16.config import DataConfig
 from luna16.dataset import load_shard
