@@ -8,11 +8,12 @@ from flwr.supercore.constant import NodeStatus
 
 
 class PatientLinkState(InMemoryLinkState):
-    """Hands out replies that are whole, and lets a key that was unregistered be registered again.
+    """Hands out replies that are whole, forgets what nobody fetches, and lets a key be registered again.
 
     Stock Flower hands a reply out as soon as it is announced, and whoever fetches it waits for its weights:
     if the site was killed meanwhile, for three minutes in which the coordinator does nothing else. And it
-    answers for a node that has gone although the node's own reply is there.
+    answers for a node that has gone although the node's own reply is there, and keeps the model that the node
+    was sent to the end of the run.
     """
 
     def get_message_res(self, message_ids: set[str], run_id: int) -> list[Message]:
@@ -24,8 +25,16 @@ class PatientLinkState(InMemoryLinkState):
             arriving = {key for key in asked if self._is_arriving(key)}
             replied = {key for key in asked if key in self.message_ins_id_to_message_res_id} - arriving
             left_behind = replied - of_online
+            for key in arriving - of_online:
+                self.object_store.delete(self.message_ins_id_to_message_res_id[key])
             found = super().get_message_res(message_ids - (arriving & of_online) - left_behind, run_id)
             return found + [self._reply_to(key) for key in sorted(left_behind)]
+
+    def delete_messages(self, message_ins_ids: set[str]) -> None:
+        """Delete messages with what they hold, unless others hold it too."""
+        super().delete_messages(message_ins_ids)
+        for message_id in message_ins_ids:
+            self.object_store.delete(message_id)
 
     def delete_node(self, owner_aid: str, node_id: int) -> None:
         """Unregister a node, also one that never came, so that its key may be registered again."""

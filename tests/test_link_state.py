@@ -1,4 +1,5 @@
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,10 @@ class Link:
         default_factory=lambda: PatientLinkState(NoOpFederationManager(), InMemoryObjectStore())
     )
 
+    @property
+    def store(self) -> Any:
+        return self.state.object_store
+
     def __post_init__(self) -> None:
         self.run_id = self.state.create_run(
             None, None, None, {}, NOOP_FEDERATION_ID, None, NOOP_FLWR_AID, TaskType.SERVER_APP
@@ -29,9 +34,16 @@ class Link:
         self.node_id = self.state.create_node(NOOP_FLWR_AID, "us", b"key", heartbeat_interval=10)
         self.state.activate_node(self.node_id, heartbeat_interval=10)
         TaskIdentity._run_id = self.run_id
-        self.task = Message(RecordDict(), dst_node_id=self.node_id, message_type="train")
-        self.task.metadata.__dict__["_message_id"] = self.task.object_id
-        assert self.state.store_message_ins(self.task)
+        self.task = self.send_task()
+
+    def send_task(self) -> Message:
+        content = RecordDict({ARRAYS: pack_weights({"w": np.zeros(1000)})})
+        task = Message(content, dst_node_id=self.node_id, message_type="train")
+        task.metadata.__dict__["_message_id"] = task.object_id
+        session = self.state.start_session(self.run_id)
+        assert self.state.store_message_and_object_tree(task, get_object_tree(task), session)[0]
+        self.send(task, session)
+        return task
 
     def announce(self) -> tuple[Message, str]:
         """Store a reply, of which the content is still to come."""
@@ -43,8 +55,8 @@ class Link:
         assert self.state.store_message_and_object_tree(reply, get_object_tree(reply), session)[0]
         return reply, session
 
-    def send(self, reply: Message, session: str) -> None:
-        for name, part in get_all_nested_objects(reply).items():
+    def send(self, message: Message, session: str) -> None:
+        for name, part in get_all_nested_objects(message).items():
             self.state.store_object(self.run_id, session, name, part.deflate())
 
     def fetch(self) -> list[Message]:
@@ -65,10 +77,20 @@ def test_reply_is_handed_out_once_it_is_whole(link: Link) -> None:
 
 
 def test_node_that_goes_in_the_middle_of_its_reply_has_gone(link: Link) -> None:
-    link.announce()
+    announced, _ = link.announce()
     link.state.deactivate_node(link.node_id)
     (reply,) = link.fetch()
     assert reply.error.code == ErrorCode.NODE_UNAVAILABLE
+    assert not [part for part in get_all_nested_objects(announced) if part in link.store]
+
+
+def test_model_goes_with_the_last_message_that_holds_it(link: Link) -> None:
+    another = link.send_task()
+    num_objects = len(link.store)
+    link.state.delete_messages({link.task.metadata.message_id})
+    assert len(link.store) == num_objects - 1
+    link.state.delete_messages({another.metadata.message_id})
+    assert len(link.store) == 0
 
 
 def test_whole_reply_counts_although_its_node_has_gone(link: Link) -> None:
