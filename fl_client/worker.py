@@ -76,8 +76,8 @@ class Worker:
         except LOST_ON_THE_WAY as error:
             logger.warning("A task was lost between worker and SuperNode: %s", type(error).__name__)
         finally:
+            heartbeat.stop()  # a heartbeat of a task that is done would be refused
             push_task_output(client=client, context=context, sub_status=status, details=details)
-            heartbeat.stop()
             client.close()
 
     def _answer(self, message: Message, context: Context) -> Message:
@@ -92,6 +92,7 @@ class Worker:
 def _connect(runtime_address: str, token: str | None = None) -> RuntimeHttpClient:
     retries = make_simple_http_retry_invoker()
     retries.max_tries = MAX_TRIES  # stock: for ever
+    retries.should_giveup = _gives_up
     sign = [RuntimeTokenHttpInterceptor(token)] if token else []
     return RuntimeHttpClient.from_server_address(
         server_address=runtime_address,
@@ -102,12 +103,17 @@ def _connect(runtime_address: str, token: str | None = None) -> RuntimeHttpClien
     )
 
 
-def _beat(client: RuntimeHttpClient) -> bool:
-    """Tell the SuperNode that a task is at work; False lets Flower try again soon.
+def _gives_up(error: Exception) -> bool:
+    """Say that a call which was answered, with an error, is not tried again.
 
-    Flower's own ends the whole process if the SuperNode has given the task up, as after a machine's sleep.
-    The coordinator sends it again.
+    Flower's own ends the whole process where the SuperNode has given the task up, as after a machine's sleep.
+    The coordinator sends the task again.
     """
+    return isinstance(error, httpx.HTTPStatusError)
+
+
+def _beat(client: RuntimeHttpClient) -> bool:
+    """Tell the SuperNode that a task is at work; False lets Flower try again soon."""
     try:
         client.SendTaskHeartbeat(SendTaskHeartbeatRequest())
     except httpx.HTTPStatusError:

@@ -1,7 +1,9 @@
 import hashlib
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from unittest.mock import create_autospec
 
@@ -12,6 +14,7 @@ from flwr.cli.build import build_fab_from_files
 from flwr.clientapp import ClientApp
 from flwr.supercore.fab import Fab
 from flwr.supercore.inflatable.inflatable_utils import ObjectPullError, ObjectPushError
+from flwr.supercore.retry import http_retry
 from flwr.supercore.runtime import RuntimeHttpClient
 
 from fl_client.link import Link
@@ -104,6 +107,34 @@ def test_task_that_is_lost_on_the_way_is_one_line(
     Worker(make_app(), str)._run_task(f"127.0.0.1:{find_free_port()}", "token")
     (line,) = [record.getMessage() for record in caplog.records if record.name == "fl_client.worker"]
     assert line == f"A task was lost between worker and SuperNode: {type(fault).__name__}"
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """A SuperNode that does not know a task any more, or whose run has ended."""
+
+    status = 401
+
+    def do_POST(self) -> None:
+        self.send_error(self.status)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name in the base class)
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_task_that_the_supernode_has_given_up_does_not_end_the_program(
+    status: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    signals: list[int] = []
+    monkeypatch.setattr(http_retry.os, "kill", lambda _pid, number: signals.append(number))
+    monkeypatch.setattr(http_retry, "FORCE_EXIT_TIMEOUT_SECONDS", -1)
+    monkeypatch.setattr(Refusing, "status", status)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as node:
+        threading.Thread(target=node.serve_forever, kwargs={"poll_interval": 0.05}).start()
+        Worker(make_app(), str)._run_task(f"127.0.0.1:{node.server_port}", "token")
+        node.shutdown()
+    assert signals == []
+    assert "A task was lost between worker and SuperNode: HTTPStatusError" in caplog.messages
 
 
 @dataclass
