@@ -122,8 +122,10 @@ class Dispatch:
             for work in works
         ]
         for work, message_id in zip(works, self.grid.push_messages(tasks), strict=True):
-            work.message_id = message_id or None  # Flower gives None for a node that has gone
+            work.message_id = message_id or None
             work.sent_at_s, work.num_idle = time.monotonic(), 0
+            if not message_id:  # the node has gone
+                self._watch.lose(work.site, "is not connected any more")
 
     def _take_answers(self, works: dict[str, Work], errand: Errand) -> int:
         """Take in what has come, and return how many answers were good."""

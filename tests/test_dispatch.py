@@ -162,6 +162,20 @@ def test_site_that_stands_still_is_lost_and_not_waited_for_long(desk: Desk) -> N
     assert "lost for" in str(desk.failed["south"])
 
 
+def test_site_that_goes_before_its_task_is_sent_is_lost_too(desk: Desk) -> None:
+    class Last(FakeSite):
+        def __call__(self, message: Message) -> RecordDict | Error | None:
+            if message.metadata.message_type == "train":
+                desk.flower.nodes.pop(11, None)
+            return super().__call__(message)
+
+    desk.config = FederationConfig(round_timeout_s=5, lost_site_s=0.1)
+    desk.open(Last("north"), SOUTH)
+    desk.ask(quorum=1)
+    assert desk.taken_s < 5
+    assert desk.events("site_lost") == ["Site 'south' is not connected any more."]
+
+
 def test_site_that_was_lost_before_is_not_waited_for_again(desk: Desk) -> None:
     desk.config = FederationConfig(round_timeout_s=20, lost_site_s=1)
     desk.open(NORTH, replace(SOUTH, instead=STUCK))
