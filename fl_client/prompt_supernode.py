@@ -2,15 +2,16 @@
 
 Stock Flower 1.39 sleeps three seconds whenever there is nothing to do, which a round pays twice; as long as a
 task is at work it fetches no other message, so that nobody can ask how far that is; it says that it is alive
-every 20 seconds, so that a lost site keeps its place for a minute; and its exit code does not say why the
-coordinator refused it. It has no setting for any of that. ``supernode.py`` runs this.
+every 20 seconds, so that a lost site keeps its place for a minute; it waits for an answer for as long as the
+connection stands, which a network that was cut may leave standing for good; and its exit code does not say
+why the coordinator refused it. It has no setting for any of that. ``supernode.py`` runs this.
 """
 
 import os
 import time
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import grpc
@@ -28,6 +29,8 @@ from fl_core.prompt_flower import wait_shortly_for_weights
 MAX_SLEEP_S = 0.25
 HEARTBEAT_S = 10
 """The shortest that Flower accepts: a site that is lost is so after twice that."""
+PINGS = (("grpc.keepalive_time_ms", 10_000), ("grpc.http2.ping_timeout_ms", 20_000))
+"""After the first silence a sign is asked for, and after the second the connection is given up."""
 
 
 def _sleep_shortly(seconds: float) -> None:
@@ -56,6 +59,15 @@ def _push_if_any(push: Callable[..., None]) -> Callable[..., None]:
             push(state=state, **options)
 
     return push_if_any
+
+
+def _with_pings(open_channel: Callable[..., grpc.Channel]) -> Callable[..., grpc.Channel]:
+    """Wrap what opens a channel: a connection that carries nothing any more ends, and its calls with it."""
+
+    def open_pinged(*target: Any, options: Sequence[tuple[str, int]]) -> grpc.Channel:
+        return open_channel(*target, options=[*options, *PINGS])
+
+    return open_pinged
 
 
 def _find_cause(error: grpc.RpcError) -> Cause | None:
@@ -93,6 +105,8 @@ if __name__ == "__main__":
     vars(start_client_internal)[retries] = _end_when_refused(vars(start_client_internal)[retries])
     for module in (connection, heartbeat):
         vars(module)["HEARTBEAT_DEFAULT_INTERVAL"] = HEARTBEAT_S
+    for name in ("insecure_channel", "secure_channel"):
+        vars(grpc)[name] = _with_pings(vars(grpc)[name])
     wait_shortly_for_weights()
     end_with_parent()
     try:

@@ -1,6 +1,10 @@
+import threading
 import time
+from collections.abc import Iterator
+from concurrent import futures
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
 from flwr.app import Message, RecordDict
@@ -11,6 +15,7 @@ from fl_client import prompt_supernode
 from fl_client.link import Link
 from fl_client.supernode import GIVE_UP_AFTER_S, SuperNode
 from fl_core.processes import find_free_port
+from tests.weak_line import WeakLine
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +48,40 @@ def test_two_sites_on_one_machine_use_ports_and_folders_of_their_own(tmp_path: P
     with SuperNode.start(server, tmp_path / "a") as a, SuperNode.start(server, tmp_path / "b") as b:
         assert a.runtime_address != b.runtime_address
     assert {path.name for path in tmp_path.iterdir()} == {"a", "b"}
+
+
+class Waiting(grpc.GenericRpcHandler):
+    """Answers no call before the end of the test."""
+
+    def __init__(self) -> None:
+        self.is_over = threading.Event()
+
+    def service(self, _details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        return grpc.unary_unary_rpc_method_handler(lambda *_: bytes(self.is_over.wait()))
+
+
+@pytest.fixture
+def waiting_port() -> Iterator[int]:
+    """Where a server keeps everybody waiting."""
+    handler = Waiting()
+    server = grpc.server(futures.ThreadPoolExecutor(1), handlers=[handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    handler.is_over.set()
+    server.stop(None)
+
+
+def test_connection_that_a_cut_network_leaves_standing_ends(
+    waiting_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompt_supernode, "PINGS", [(name, 500) for name, _ms in prompt_supernode.PINGS])
+    open_channel = prompt_supernode._with_pings(grpc.insecure_channel)
+    with WeakLine(waiting_port) as line, open_channel(f"127.0.0.1:{line.port}", options=[]) as channel:
+        call = channel.unary_unary("/fleet/pull").future(b"")
+        assert grpc.channel_ready_future(channel).result(10) is None
+        line.cut()
+        assert call.exception(30).code() is grpc.StatusCode.UNAVAILABLE
 
 
 class TestLoop:
