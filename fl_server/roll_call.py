@@ -7,7 +7,7 @@ the coordinator has shut out is refused too; one that is in a round has no part 
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations
 
@@ -241,7 +241,9 @@ class RollCall:
         if holder and holder.node_id in others and holder.who.instance != who.instance:
             self._refuse(node_id, f"A connected site has the name '{who.site}' already. Choose another.")
             return
-        self._members[who.site] = Member(node_id, who)
+        # what it trains for us now, if it was cut off, is of what it had: its card comes later
+        new = replace(holder, node_id=node_id, who=who, card=None) if holder else Member(node_id, who)
+        self._members[who.site] = new
         self._names[node_id] = who.site
         text = f"Site '{who.site}' has joined with FedLuna {who.version}."
         self._recorder.keep_event("site_joined", text, who.site)

@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from time import sleep
 
 import pytest
@@ -136,6 +137,20 @@ def test_site_that_comes_back_with_its_key_is_asked_anew(
     call_all(roll_call)
     assert list(grid.get_node_ids()) == [5]
     assert [row.card for row in store.get(DataCardRow)] == [SIEMENS.to_json()]
+
+
+def test_site_that_comes_back_has_what_it_had_until_it_has_prepared_anew(
+    flower: FakeGrid, grid: PromptGrid, roll_call: RollCall
+) -> None:
+    north = FakeSite("north", num_train_patches=900)
+    flower.nodes = {5: north}
+    call_all(roll_call)
+    flower.nodes = {}
+    call_all(roll_call)
+    flower.nodes = {5: replace(north, instead={messages.PREPARE: None})}
+    call_all(roll_call)
+    assert list(grid.get_node_ids()) == []
+    assert roll_call.num_train_patches_of("north") == 900
 
 
 def test_name_of_a_site_that_has_gone_is_free(
