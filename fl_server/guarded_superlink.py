@@ -3,7 +3,8 @@
 Stock Flower 1.39 has one certificate for that port and for its own on loopback, so that an organisation's
 certificate would have to name ``127.0.0.1``; it tells a site whose key is refused not why; and it can
 neither unregister a node that never came nor register a key again. Those four things are changed here, and a
-site may look in before the day. Without certificates it is Flower's own, which ends with its launcher.
+site may look in before the day. Two more are changed with and without certificates: it keeps what was sent to
+a node that has gone, and hands out replies of which a part is still on its way.
 """
 
 import importlib
@@ -17,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from flwr.app import Message
 from flwr.common.constant import PUBLIC_KEY_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER
 from flwr.server.superlink.fleet.grpc_rere.node_auth_server_interceptor import NodeAuthServerInterceptor
 from flwr.server.superlink.linkstate.in_memory_linkstate import InMemoryLinkState
 from flwr.supercore.error import ApiErrorCode, FlowerError
+from flwr.supercore.inflatable.inflatable_object import iterate_object_tree
+from flwr.supercore.object_store.object_store import NoObjectInStoreError
 from flwr.supercore.primitives.asymmetric import verify_signature
 
 from fl_core.admission import LOOK_METHOD, Cause, Look
@@ -124,12 +128,53 @@ def _delete_node(state: InMemoryLinkState, owner_aid: str, node_id: int) -> None
         state.node_public_key_to_node_id.pop(node.public_key, None)
 
 
+def _delete_messages(state: InMemoryLinkState, message_ins_ids: set[str]) -> None:
+    """Delete messages with what they hold: Flower keeps the model that a lost site never fetched."""
+    FLOWERS_DELETE_MESSAGES(state, message_ins_ids)
+    for message_id in message_ins_ids:
+        state.object_store.delete(message_id)
+
+
+def _get_whole_replies(state: InMemoryLinkState, message_ids: set[str], run_id: int) -> list[Message]:
+    """Give the ServerApp replies that are there with all they hold.
+
+    Flower announces a reply before its weights. Whoever fetches it then waits for them and for nothing else,
+    three minutes if the site is cut off meanwhile.
+    """
+    with state.lock:
+        ready = {message_id for message_id in message_ids if not _is_on_its_way(state, message_id)}
+        return FLOWERS_GET_REPLIES(state, ready, run_id)
+
+
+def _is_on_its_way(state: InMemoryLinkState, message_id: str) -> bool:
+    """Say whether a reply still lacks a part; one whose node has gone is forgotten, as none that came."""
+    reply_id = state.message_ins_id_to_message_res_id.get(message_id)
+    if reply_id is None:
+        return False
+    try:
+        tree = state.object_store.get_object_tree(reply_id)
+    except NoObjectInStoreError:
+        return False
+    if all(state.object_store.get(part.object_id) for part in iterate_object_tree(tree)):
+        return False
+    node: Any = state.nodes.get(state.message_res_store[reply_id].metadata.src_node_id)
+    if node and (node.online_until or 0.0) > time.time():
+        return True
+    state.object_store.delete(reply_id)
+    del state.message_res_store[state.message_ins_id_to_message_res_id.pop(message_id)]
+    return False
+
+
+FLOWERS_GET_REPLIES = InMemoryLinkState.get_message_res
 FLOWERS_DELETE_NODE = InMemoryLinkState.delete_node
+FLOWERS_DELETE_MESSAGES = InMemoryLinkState.delete_messages
 
 
 if __name__ == "__main__":
     end_with_parent()  # nobody else would end it
+    setattr(InMemoryLinkState, "delete_messages", _delete_messages)  # noqa: B010 - a method in place of Flower's
+    setattr(InMemoryLinkState, "get_message_res", _get_whole_replies)  # noqa: B010
     if CERTIFICATES_VARIABLE in os.environ:
-        setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010 - a method in place of Flower's
+        setattr(InMemoryLinkState, "delete_node", _delete_node)  # noqa: B010
         STOCK.SuperLinkLifespan = GuardedLifespan
     STOCK.flower_superlink()
