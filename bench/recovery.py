@@ -24,7 +24,7 @@ from fl_store.rows import RoundRow, SiteRoundRow, utc_now
 from tests.integration.test_federation import COMMANDS, Workplace, is_eventually
 
 SITES = ("north", "south")
-EPOCHS = 60
+EPOCHS = 15
 WAIT_S = 600
 UNDISTURBED = "none"
 

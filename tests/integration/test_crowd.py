@@ -3,6 +3,7 @@
 What each round took is printed; see it with ``pytest -s``.
 """
 
+import math
 import signal
 import statistics
 import subprocess
@@ -41,6 +42,7 @@ PROGRAMS = {"ServerApp": "flwr-serverapp", "SuperLink": "fl_server.guarded_super
 SAMPLE_EVERY_S = 1.0
 LATEST_S = 8.0
 """After so much of a round at the latest some sites go."""
+AWAY_S = (1.0, 30.0)
 
 
 @dataclass
@@ -48,6 +50,7 @@ class Crowd(Workplace):
     """A coordinator and its sites, which come and go; ``memory_mb`` is by program and round."""
 
     sites: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    back_at_s: dict[str, float] = field(default_factory=dict)
     random: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     memory_mb: dict[str, defaultdict[int, list[float]]] = field(
         default_factory=lambda: {name: defaultdict(list) for name in PROGRAMS}
@@ -71,25 +74,32 @@ class Crowd(Workplace):
     def bring(self, site: str) -> None:
         self.sites[site] = self.start_site(site, SITES.index(site) % 2)
 
-    def change(self) -> None:
-        """Let some sites go, each in one of two ways, and bring those back that had gone."""
-        gone = [site for site, process in self.sites.items() if process.poll() is not None]
-        there = [site for site in SITES if site not in gone]
+    def let_some_go(self) -> None:
+        """End some sites, each in one of two ways."""
+        there = [site for site in SITES if site not in self.back_at_s]
         for site in self.random.choice(there, NUM_LEAVERS, replace=False):
             self.sites[site].send_signal(int(self.random.choice([signal.SIGTERM, signal.SIGKILL])))
-        for site in gone:
-            self.bring(site)
+            self.back_at_s[site] = time.monotonic() + self.random.uniform(*AWAY_S)
+
+    def bring_back(self) -> None:
+        """Start those again who have been away for long enough."""
+        due = [site for site, back_at_s in self.back_at_s.items() if time.monotonic() > back_at_s]
+        for site in due:
+            if self.sites[site].poll() is not None:
+                del self.back_at_s[site]
+                self.bring(site)
 
     def conduct(self, server: subprocess.Popen[str]) -> None:
         """Let sites go and come in each round until the run ends, and see what memory it needs."""
-        round_no, change_at_s = 0, 0.0
+        round_no, go_at_s = 0, math.inf
         while server.poll() is None:
             begun = max((row.round_no for row in self.rows(RoundRow)), default=0)
             if begun > round_no:
-                round_no, change_at_s = begun, time.monotonic() + self.random.uniform(0, LATEST_S)
-            if round_no and change_at_s and time.monotonic() > change_at_s:
-                change_at_s = 0.0
-                self.change()
+                round_no, go_at_s = begun, time.monotonic() + self.random.uniform(0, LATEST_S)
+            if time.monotonic() > go_at_s:
+                go_at_s = math.inf
+                self.let_some_go()
+            self.bring_back()
             self.take_sample(round_no)
             time.sleep(SAMPLE_EVERY_S)
 

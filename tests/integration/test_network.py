@@ -67,7 +67,7 @@ def hold_run(folder: Path, scans: Path, quality: Quality, *, epochs: int) -> Ite
     place = DistantPlace(folder, scans)
     with end_all(place), contextlib.ExitStack() as lines:
         make_credentials(place.home, ["127.0.0.1"], place.fleet_port)
-        config = place.write_config(rounds=NUM_ROUNDS, epochs=epochs)
+        config = place.write_config(rounds=NUM_ROUNDS, epochs=epochs, wait_for_sites_s=RUN_TIMEOUT_S)
         config.write_text(config.read_text().replace("insecure = true\n", ""))
         for seed, site in enumerate(SITES):
             place.lay(site, lines.enter_context(WeakLine(place.fleet_port, quality, seed=seed)))
@@ -107,7 +107,7 @@ def test_cut_in_the_middle_of_a_round_costs_nothing_but_time(
     is_told: bool,  # noqa: FBT001
 ) -> None:
     with hold_run(tmp_path, scans, FAST, epochs=2) as place:
-        assert is_eventually(lambda: is_time(place), 120)
+        assert is_eventually(lambda: is_time(place), RUN_TIMEOUT_S)
         for site in sites:
             place.lines[site].cut(is_told=is_told)
         time.sleep(CUT_S)
