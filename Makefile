@@ -42,7 +42,8 @@ fuzz: setup
 faults: AT_ONCE := 2
 faults: TABLE := build/faults.md
 faults: setup
-	FEDLUNA_FAULTS_AT_ONCE=$(AT_ONCE) FEDLUNA_FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -m slow tests/integration/test_faults.py
+	FEDLUNA_FAULTS_AT_ONCE=$(AT_ONCE) FEDLUNA_FAULTS_TABLE=$(TABLE) $(BIN)/python -m pytest -m slow -s \
+		tests/integration/test_faults.py tests/integration/test_network.py tests/integration/test_crowd.py
 
 check: setup
 	$(BIN)/ruff format --check .

@@ -10,12 +10,12 @@ import pytest
 from flwr.app import Message, RecordDict
 from flwr.supercore.object_store.in_memory_object_store import InMemoryObjectStore
 from flwr.supernode.nodestate.in_memory_nodestate import InMemoryNodeState
-from tests.weak_line import WeakLine
 
 from fl_client import prompt_supernode
 from fl_client.link import Link
 from fl_client.supernode import GIVE_UP_AFTER_S, SuperNode
 from fl_core.processes import find_free_port
+from tests.weak_line import WeakLine
 
 pytestmark = pytest.mark.slow
 
