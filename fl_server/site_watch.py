@@ -87,7 +87,9 @@ class SiteWatch:
         for work in works:
             silent_s = now_s - max(work.sent_at_s, self._heard_at_s.get(work.site, 0.0))
             if work.message_id and silent_s > work.silent_after_s:
-                self.lose(work.site, f"has not answered for {silent_s:.0f} s: its program stands still")
+                self.lose(
+                    work.site, f"has not answered for {silent_s:.0f} s: it stands still, or its line does"
+                )
         if now_s >= self._ask_at_s:
             self._ask_at_s = now_s + ASK_EVERY_S
             self._ask([work for work in works if work.message_id and now_s - work.sent_at_s >= ASK_EVERY_S])

@@ -66,7 +66,7 @@ def test_silent_site_is_lost_after_twenty_seconds_and_asked_on(
     look_for(watch, work, clock, 100)
     assert watch.lost_s("north") == pytest.approx(99)
     (event,) = store.get(EventRow)
-    assert event.text == "Site 'north' has not answered for 21 s: its program stands still."
+    assert event.text == "Site 'north' has not answered for 21 s: it stands still, or its line does."
     assert 3 <= len(flower.types_sent_to(5)) <= 5
 
 

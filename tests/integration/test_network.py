@@ -21,7 +21,7 @@ from tests.integration.test_promises import ended as end_all
 from tests.integration.test_promises import enrol
 from tests.weak_line import Quality, WeakLine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.faults, pytest.mark.timeout(1200)]
 
 scans = test_federation.scans
 
@@ -91,10 +91,10 @@ def is_update_on_its_way(place: DistantPlace) -> bool:
 
 CUTS = [
     pytest.param(is_in_training, SITES, False, id="training"),
-    pytest.param(is_in_training, SITES, True, id="training-told", marks=pytest.mark.faults),
-    pytest.param(is_in_training, SITES[:1], False, id="training-one", marks=pytest.mark.faults),
-    pytest.param(is_model_on_its_way, SITES, False, id="model", marks=pytest.mark.faults),
-    pytest.param(is_update_on_its_way, SITES, False, id="update", marks=pytest.mark.faults),
+    pytest.param(is_in_training, SITES, True, id="training-told"),
+    pytest.param(is_in_training, SITES[:1], False, id="training-one"),
+    pytest.param(is_model_on_its_way, SITES, False, id="model"),
+    pytest.param(is_update_on_its_way, SITES, False, id="update"),
 ]
 
 
@@ -118,7 +118,6 @@ def test_cut_in_the_middle_of_a_round_costs_nothing_but_time(
         assert {event.site for event in lost} == set(sites)
 
 
-@pytest.mark.faults
 def test_run_over_a_slow_lossy_and_far_line_ends_with_every_site(tmp_path: Path, scans: Path) -> None:
     with hold_run(tmp_path, scans, FAR, epochs=1) as place:
         check_run(place)
