@@ -9,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import combinations
 
 from flwr.app import Message, RecordDict
 
@@ -17,7 +16,7 @@ from fl_core import messages, replies
 from fl_core.config import TaskSettings, check_site_name
 from fl_core.errors import ConfigError, MessageError, RunFailedError, TaskDeclinedError
 from fl_core.replies import JoinReply, PrepareReply
-from fl_server.data_shift import find_distances, find_shifts
+from fl_server.card_watch import CardWatch
 from fl_server.grid import PromptGrid
 from fl_server.progress_table import format_duration
 from fl_server.recorder import Recorder
@@ -72,8 +71,7 @@ class RollCall:
         self._met: set[int] = set()
         self._left_out: set[str] = set()
         self._asked: dict[str, Question] = {}
-        self._compared: dict[str, DataCard] = {}
-        self._warned: set[tuple[str, str]] = set()
+        self._cards = CardWatch(recorder, grid.tick_when_due)
 
     def wait_for(self, num_sites: int, timeout_s: float) -> None:
         """Return once ``num_sites`` sites are connected and ready; RunFailedError after ``timeout_s``.
@@ -97,7 +95,7 @@ class RollCall:
             else:
                 lines.tell_when_due(_describe_wait(num_sites, ready, give_up_at))
                 self._grid.rest()
-        self._compare(ready)
+        self._cards.compare({site: card for site in ready if (card := self._members[site].card)})
 
     def call(self) -> None:
         """Ask new nodes who they are, and take in the answers that have come."""
@@ -183,23 +181,6 @@ class RollCall:
         self._left_out = {site for site in self._members if not self._control.is_allowed(site)}
         self.call()
         return sorted(self._names[node_id] for node_id in self._grid.get_node_ids())
-
-    def _compare(self, sites: list[str]) -> None:
-        """Say what differs much, and keep how far any two are apart, if a card is new."""
-        cards = {site: card for site in sites if (card := self._members[site].card)}
-        is_new = {site: self._compared.get(site) != card for site, card in cards.items()}
-        if not any(is_new.values()):
-            return
-        self._compared |= cards
-        for shift in find_shifts(cards):
-            what = (shift.site, shift.histogram)
-            if what not in self._warned:
-                self._warned.add(what)
-                self._recorder.keep_event("site_differs", shift.describe(), shift.site, level=logging.WARNING)
-        for one, other in combinations(sorted(cards), 2):
-            if is_new[one] or is_new[other]:
-                self._recorder.keep_distances(one, other, find_distances(cards[one], cards[other]))
-                self._grid.tick_when_due()  # many sites take a while
 
     def _ask(self, node_id: int, message_type: str, content: RecordDict) -> None:
         self._met.add(node_id)
