@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
+from flwr.common.constant import ErrorCode
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -46,6 +47,14 @@ NUM_SITES = "num-sites"
 
 DECLINED = 1000
 """Flower's code of an answer that is an error, if the site did not agree to the task; its own are below."""
+
+LOST_ON_THE_WAY = {
+    ErrorCode.NODE_UNAVAILABLE,
+    ErrorCode.MESSAGE_UNAVAILABLE,
+    ErrorCode.REPLY_MESSAGE_UNAVAILABLE,
+    ErrorCode.CLIENT_APP_CRASHED,
+}
+"""Codes of errors that are Flower's own: a message did not reach the site, or its answer did not reach us."""
 
 MAX_REASON_LENGTH = 300
 MAX_LOG_BYTES = 1_000_000
@@ -148,6 +157,11 @@ def unpack_task_id(content: RecordDict) -> TaskId:
     if not isinstance(round_no, int):
         raise MessageError(f"The message has round {round_no!r}, expected a whole number.")
     return TaskId(read_word(content, RUN_ID), round_no)
+
+
+def is_lost(reply: Message) -> bool:
+    """Say whether this is no answer of the site, which is to be asked again once it is there."""
+    return reply.has_error() and reply.error.code in LOST_ON_THE_WAY
 
 
 def content_of(reply: Message) -> RecordDict:

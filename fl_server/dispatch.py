@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from flwr.app import Message
-from flwr.common.constant import ErrorCode
 
 from fl_core import messages
 from fl_core.config import FederationConfig
@@ -21,13 +20,6 @@ from fl_server.site_watch import SiteWatch, Work
 from fl_server.wait_lines import WaitLines
 
 LOOK_EVERY_S = 1.0
-LOST_ON_THE_WAY = {
-    ErrorCode.NODE_UNAVAILABLE,
-    ErrorCode.MESSAGE_UNAVAILABLE,
-    ErrorCode.REPLY_MESSAGE_UNAVAILABLE,
-    ErrorCode.CLIENT_APP_CRASHED,
-}
-"""Errors of Flower's own, for which the task is sent again once the site is there."""
 NUM_IDLE = 2
 """A site that has said so often that it does nothing has lost its task, or its answer is lost."""
 
@@ -133,7 +125,7 @@ class Dispatch:
         num_good = 0
         for reply in self.grid.pull_messages([key for key in by_id if key]) if by_id else ():
             work = by_id[reply.metadata.reply_to_message_id]
-            if reply.has_error() and reply.error.code in LOST_ON_THE_WAY:
+            if messages.is_lost(reply):
                 work.message_id = None
                 self._watch.lose(work.site, "is not connected any more")
                 continue

@@ -193,6 +193,9 @@ class RollCall:
     def _take_in(self, question: Question, reply: Message) -> None:
         node_id = question.node_id
         site = self._names.get(node_id)
+        if messages.is_lost(reply):
+            self._met.discard(node_id)  # it is asked anew as soon as it is there
+            return
         try:
             content = messages.content_of(reply)
             if question.message_type == messages.JOIN:

@@ -471,3 +471,24 @@ def test_time_in_a_pause_is_not_waited_for(
     grid.on_tick = join_and_resume
     roll_call.wait_for(1, timeout_s=0.1)
     assert [row.state for row in store.get(RunRow)] == [RunState.WAITING]
+
+
+def test_site_that_goes_while_it_joins_has_not_failed_and_is_asked_when_it_is_back(
+    flower: FakeGrid, roll_call: RollCall, store: SqliteStore
+) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.PREPARE: None})}
+    call_all(roll_call)
+    del flower.nodes[5]
+    call_all(roll_call)
+    assert events(store, "site_failed") == []
+    flower.nodes[5] = FakeSite("north")
+    call_all(roll_call)
+    assert roll_call.ready_nodes() == {"north": 5}
+
+
+def test_question_that_flower_has_lost_is_asked_again(flower: FakeGrid, roll_call: RollCall) -> None:
+    flower.nodes = {5: FakeSite("north", instead={messages.JOIN: Error(3, "lost")})}
+    call_all(roll_call, 2)
+    flower.nodes[5] = FakeSite("north")
+    call_all(roll_call)
+    assert roll_call.ready_nodes() == {"north": 5}
