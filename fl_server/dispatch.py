@@ -57,6 +57,7 @@ class Dispatch:
         self._config = config
         self._watch = SiteWatch(grid, recorder)
         self._late = LateUpdates(grid, recorder)
+        roll_call.on_ready = self._watch.hear
         self._works: dict[str, Work] = {}
         self._look_at_s = 0.0
 

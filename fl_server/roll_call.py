@@ -6,7 +6,7 @@ the coordinator has shut out is refused too; one that is in a round has no part 
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -57,7 +57,10 @@ class Member:
 
 
 class RollCall:
-    """Keeps the list of sites up to date; nothing here but ``wait_for`` ever waits."""
+    """Keeps the list of sites up to date; nothing here but ``wait_for`` ever waits.
+
+    ``on_ready`` is told each site that has prepared its data.
+    """
 
     def __init__(
         self, grid: PromptGrid, recorder: Recorder, settings: TaskSettings, control: RunControl
@@ -66,6 +69,7 @@ class RollCall:
         self._control = control
         self._recorder = recorder
         self._prepare = RecordDict({messages.CONFIG: messages.pack_settings(settings, recorder.run_id)})
+        self.on_ready: Callable[[str], None] = lambda _site: None
         self._members: dict[str, Member] = {}
         self._names: dict[int, str] = {}
         self._met: set[int] = set()
@@ -258,6 +262,7 @@ class RollCall:
             f"{data.num_validation_scans} to validate on{_count_set_aside(data.num_set_aside)}.",
             site,
         )
+        self.on_ready(site)
 
     def _refuse(self, node_id: int, reason: str, site: str | None = None) -> None:
         self._recorder.keep_event("site_refused", f"A node was refused: {reason}", site)

@@ -268,3 +268,17 @@ def test_presence_tells_how_far_a_site_is(desk: Desk) -> None:
     desk.ask()
     seen: dict[str, str] = {row.name: row.state for row in desk.store.get(PresenceRow)}
     assert seen["south"] == "ready · 40 %"
+
+
+def test_site_that_has_joined_again_since_it_was_lost_has_its_time(desk: Desk) -> None:
+    desk.config = FederationConfig(round_timeout_s=20, lost_site_s=0.1)
+    desk.open(NORTH, replace(SOUTH, instead=STUCK))
+    desk.ask(quorum=1)
+    del desk.flower.nodes[11]
+    desk.roll_call.tick()
+    desk.flower.nodes[11] = replace(SOUTH, status=AT_WORK, instead=SILENT)
+    for _ in range(5):
+        desk.roll_call.tick()
+    desk.ask(quorum=1, then=lambda: desk.flower.answer_late(11, RecordDict()))
+    assert desk.answered == ["north", "north", "south"]
+    assert len(desk.events("site_back")) == 1
