@@ -117,10 +117,15 @@ def supabase_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supaba
 @pytest.fixture
 def supabase(supabase_server: SupabaseServer) -> SupabaseServer:
     """The Supabase project, running and without a row."""
-    if not supabase_server.is_running:
-        supabase_server.restart()
-    supabase_server.empty()
+    prepare_supabase(supabase_server)
     return supabase_server
+
+
+def prepare_supabase(server: SupabaseServer) -> None:
+    """Take away what other tests have left in the project."""
+    if not server.is_running:
+        server.restart()
+    server.empty()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from fl_store.rows import (
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
+from tests.conftest import prepare_supabase
 from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace, is_eventually
 from tests.supabase_server import SupabaseServer
 
@@ -46,7 +47,8 @@ def run_demo(folder: Path, server: SupabaseServer, *, url: str = "") -> Workplac
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory, supabase_server: SupabaseServer) -> Workplace:
-    """Where a demo has come to its end, whose rows are in Supabase, too."""
+    """Where a demo has come to its end, whose rows are in Supabase, too, and no others."""
+    prepare_supabase(supabase_server)
     return run_demo(tmp_path_factory.mktemp("demo"), supabase_server)
 
 
