@@ -1,6 +1,7 @@
 """Who may join: hospitals and strangers as processes, over TLS on loopback, at one coordinator."""
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ from fl_client.supernode import SuperNode
 from fl_core.admission import Cause
 from fl_core.findings import Level
 from fl_core.kit import Kit, read_kit, write_kit
-from fl_core.processes import find_free_port
+from fl_core.processes import PARENT_VARIABLE, find_free_port
 from fl_server.certificates import Issued, issue_server_certificate, make_authority
 from fl_store.connect import open_store
 from fl_store.rows import EventRow, RoundRow, RunRequest, SiteRoundRow, SiteRoundState
@@ -192,7 +193,8 @@ def cause_of_end(place: SecurePlace, *program: str) -> Cause | None:
     command = [sys.executable, *program, "--isolation", "process", "--port", str(find_free_port())]
     command += ["--superlink", f"127.0.0.1:{place.fleet_port}"]
     command += ["--root-certificates", str(place.key_folder("north") / "authority.pem")]
-    done = subprocess.run(command, capture_output=True, timeout=WAIT_S, check=False)
+    env = os.environ | {PARENT_VARIABLE: str(os.getpid())}
+    done = subprocess.run(command, env=env, capture_output=True, timeout=WAIT_S, check=False)
     return Cause.of_exit_code(done.returncode)
 
 
