@@ -1,13 +1,12 @@
 """A disk that runs full in the middle of a run costs the round in hand, and nothing else."""
 
 import pytest
-from tests.integration.test_recovery import wait_for_round
 
 from fl_server.resume_point import find_resume_point
 from fl_store.rows import CheckpointRow, RoundRow, RunRow, RunState
 from luna16.checkpoint import load_checkpoint
 from tests.integration import test_federation
-from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace
+from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace, is_eventually
 from tests.small_disk import SmallDisk
 
 pytestmark = [pytest.mark.slow, pytest.mark.soak]  # the ServerApp waits half a minute for its store
@@ -21,7 +20,7 @@ def test_run_whose_disk_is_full_ends_with_one_line_and_goes_on_when_there_is_roo
     with SmallDisk.mounted(workplace.home, megabytes=64) as disk:
         server = workplace.start_server(rounds=3, min_sites=1)
         site = workplace.start_site("north", 0, home=workplace.folder / "elsewhere")
-        wait_for_round(workplace, 2)
+        assert is_eventually(lambda: bool(workplace.rows(RoundRow, round_no=2)), RUN_TIMEOUT_S)
         disk.fill()
         assert server.wait(RUN_TIMEOUT_S) == 2, workplace.printed(server)
         check_what_is_left(workplace)
