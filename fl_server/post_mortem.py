@@ -7,7 +7,6 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from fl_server.history import make_history
 from fl_store.base import Store
 from fl_store.rows import EventRow, RunRow, SiteRoundRow, utc_now
 from fl_store.wire import to_json
+from luna16.whole_files import written_whole
 
 MAX_TEXT_BYTES = 5_000_000
 JSON_LOGS = ("server.jsonl", "fl-server.jsonl")
@@ -67,16 +67,11 @@ class Bundle:
 
 def write_post_mortem(path: Path, store: Store, run: RunRow, home: Path) -> None:
     """Write the zip of a run, whole or not at all; UsageError if it cannot be written."""
-    partial = path.with_name(path.name + ".part")
     try:
-        with ZipFile(partial, "w", ZIP_DEFLATED) as archive:
+        with written_whole(path) as (partial,), ZipFile(partial, "w", ZIP_DEFLATED) as archive:
             _fill(Bundle(archive), store, run, home)
-        partial.replace(path)
     except OSError as error:
         raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _fill(bundle: Bundle, store: Store, run: RunRow, home: Path) -> None:

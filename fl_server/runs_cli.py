@@ -4,7 +4,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -24,6 +24,7 @@ from fl_server.run_tables import RunSummary, draw_run_in_full, draw_runs
 from fl_store.base import Store
 from fl_store.connect import open_existing_store
 from fl_store.rows import MetricRow, RunRequest, RunRequestRow, RunRow, utc_now
+from luna16.whole_files import written_whole
 
 LAST = "last"
 STDOUT = Path("-")
@@ -175,15 +176,11 @@ def choose_path(path: Path, *, may_replace: bool) -> Path:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file, whole or not at all; UsageError if it cannot be written."""
-    partial = path.with_name(path.name + ".part")
     try:
-        partial.write_text(text, encoding="utf-8", newline="")
-        partial.replace(path)
+        with written_whole(path) as (partial,):
+            partial.write_text(text, encoding="utf-8", newline="")
     except OSError as error:
         raise UsageError(f"Cannot write {path}: {error.strerror}.") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink()
 
 
 def _write_file(store: Store, run_id: str, file_format: Format, path: Path) -> None:

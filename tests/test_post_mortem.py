@@ -134,7 +134,7 @@ def test_bundle_that_cannot_be_written_leaves_nothing(
 ) -> None:
     folder = tmp_path / "full"
     folder.mkdir()
-    (folder / "run.zip.part").symlink_to("/dev/full")
+    (folder / "run.zip.partial").symlink_to("/dev/full")
     with pytest.raises(UsageError, match=r"Cannot write .*run\.zip: No space left on device"):
         write_post_mortem(folder / "run.zip", played, rehearsal.run, tmp_path)
     assert list(folder.iterdir()) == []
