@@ -1,36 +1,12 @@
 """What the kinds of events are called, and in which tone they are told."""
 
 from fl_monitor.language import gettext as _
+from fl_store.event_kinds import BAD, GOOD, WARNINGS
 
 DOWNLOAD = "download"
 ADMIN = "admin"
 ACCOUNT = "account"
 UPLOAD = "upload"
-
-_TONES = {
-    "site_joined": "good",
-    "site_ready": "good",
-    "site_allowed": "good",
-    "site_refused": "bad",
-    "site_revoked": "bad",
-    "site_cut_off": "bad",
-    "site_failed": "bad",
-    "site_sits_out": "bad",
-    "site_back": "good",
-    "site_lost": "warn",
-    "late_update": "warn",
-    "scored_by_few": "warn",
-    "round_repeated": "warn",
-    "restarted": "warn",
-    "batch_halved": "warn",
-    "scans_set_aside": "warn",
-    "not_calibrated": "warn",
-    "not_shared": "warn",
-    "site_late": "warn",
-    "site_declined": "warn",
-    "site_differs": "warn",
-    UPLOAD: "bad",
-}
 
 
 def is_of_sites(kind: str) -> bool:
@@ -40,7 +16,8 @@ def is_of_sites(kind: str) -> bool:
 
 def tone_of(kind: str) -> str:
     """Return the tone of a kind of event."""
-    return _TONES.get(kind, "calm")
+    tones = {"good": GOOD, "warn": WARNINGS, "bad": BAD}
+    return next((tone for tone, kinds_of_it in tones.items() if kind in kinds_of_it), "calm")
 
 
 def kind_text(kind: str) -> str:

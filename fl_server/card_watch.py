@@ -1,6 +1,5 @@
 """Compares the data cards of the sites whenever one is new, and says whose data differ much."""
 
-import logging
 from collections.abc import Callable, Mapping
 from itertools import combinations
 
@@ -31,7 +30,7 @@ class CardWatch:
             what = (shift.site, shift.histogram)
             if what not in self._told:
                 self._told.add(what)
-                self._recorder.keep_event("site_differs", shift.describe(), shift.site, level=logging.WARNING)
+                self._recorder.keep_event("site_differs", shift.describe(), shift.site)
         for one, other in combinations(sorted(cards), 2):
             if is_new[one] or is_new[other]:
                 self._recorder.keep_distances(one, other, find_distances(cards[one], cards[other]))

@@ -4,7 +4,6 @@ A site whose own model is as good as that of all, on its own scans and on the ot
 whose model fails elsewhere has data unlike the others'. The table is ``cross-site.json`` in the run's folder.
 """
 
-import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
@@ -31,7 +30,7 @@ def write_cross_site_table(
     models = {site: update.weights for site, update in updates.items() if roll_call.shares_model(site)}
     if unwilling := sorted(updates.keys() - models.keys()):
         text = f"Not in the cross-site table, as it shares no model: {', '.join(unwilling)}."
-        recorder.keep_event("not_shared", text, level=logging.WARNING)
+        recorder.keep_event("not_shared", text)
     round_no, last = next(iter(folder.read_models().items()))
     found = list(_score_each({FEDERATION: last} | models, round_no, evaluation))
     folder.keep_json(FILE_NAME, {"round_no": round_no, "scores": [asdict(each) for each in found]})

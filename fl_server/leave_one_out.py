@@ -1,6 +1,5 @@
 """What a round's average is worth without each site's update: how much each contributes."""
 
-import logging
 from collections.abc import Collection, Mapping
 
 from flwr.serverapp.strategy import FedAvg
@@ -59,7 +58,7 @@ class LeaveOneOut:
                 f"What each update contributes is not measured: {', '.join(unwilling)} shares no model "
                 "(share_model in [consent] of the site)."
             )
-            self._recorder.keep_event("not_shared", text, level=logging.WARNING)
+            self._recorder.keep_event("not_shared", text)
 
 
 def average(updates: Updates) -> Weights:

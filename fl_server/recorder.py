@@ -22,6 +22,7 @@ from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
 from fl_server.site_clock import Exchange, SiteClocks
 from fl_store.base import Store
+from fl_store.event_kinds import level_of
 from fl_store.rows import (
     FEDERATION,
     CheckpointRow,
@@ -85,9 +86,9 @@ class Recorder:
         self._put(*(self._change_part(site, state=SiteRoundState.STOPPED) for site in cut_off))
         self.keep_run_state(RunState.STOPPED, reason)
 
-    def keep_event(self, kind: str, text: str, site: str | None = None, *, level: int = logging.INFO) -> None:
-        """Write that something happened; ``level`` is that of the line in the log."""
-        logger.log(level, "%s", text, extra={"site": site})
+    def keep_event(self, kind: str, text: str, site: str | None = None) -> None:
+        """Write that something happened, and say it in the log."""
+        logger.log(level_of(kind), "%s", text, extra={"site": site})
         self._put(EventRow(kind, text, run_id=self._run.run_id, site=site))
 
     def keep_presence(self, states: Mapping[str, str]) -> None:
@@ -213,13 +214,13 @@ class Recorder:
         row = SiteAccessRow(site, is_allowed=False, changed_by=SCREENING, changed_at=utc_now(), reason=reason)
         self._put(row)
         text = f"Site '{site}' sits out: {reason} `fl-server sites allow {site}` lets it back."
-        self.keep_event("site_sits_out", text, site, level=logging.WARNING)
+        self.keep_event("site_sits_out", text, site)
 
     def keep_no_answer(self, site: str, reason: str) -> None:
         """Write that a site did not answer in its time."""
         self._put(self._change_part(site, state=SiteRoundState.LATE, reason=reason))
         text = f"Site '{site}' is left behind in round {self._round.round_no}: {reason}"
-        self.keep_event("site_late", text, site, level=logging.WARNING)
+        self.keep_event("site_late", text, site)
 
     def part_of(self, site: str) -> SiteRoundRow:
         """Return what is known of a site's part of the round."""

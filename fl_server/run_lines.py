@@ -11,31 +11,12 @@ from rich.text import Text
 from fl_core.logs import SAID, note_round
 from fl_server.progress_table import RunView, describe_round
 from fl_store.base import Store
+from fl_store.event_kinds import level_of
 from fl_store.rows import EventRow, RoundRow, RunRow
 
 logger = logging.getLogger(__name__)
 
 TOLD_BY_ITS_ROUND = "round_ended"
-WARNINGS = frozenset(
-    {
-        "late_update",
-        "not_calibrated",
-        "not_shared",
-        "restarted",
-        "round_repeated",
-        "scored_by_few",
-        "site_cut_off",
-        "site_declined",
-        "site_differs",
-        "site_failed",
-        "site_late",
-        "site_lost",
-        "site_refused",
-        "site_revoked",
-        "site_sits_out",
-    }
-)
-"""Kinds of events after which things go on, but somebody should look."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +59,8 @@ class RunLines:
             if row.event_id not in self._told:
                 self._told.add(row.event_id)
                 if row.kind != TOLD_BY_ITS_ROUND:
-                    level = logging.WARNING if row.kind in WARNINGS else logging.INFO
                     is_shown = not _is_end(row, view.run)
-                    yield Line(row.occurred_at, row.text, level, row.site, is_shown=is_shown)
+                    yield Line(row.occurred_at, row.text, level_of(row.kind), row.site, is_shown=is_shown)
 
     def _print(self, line: Line) -> None:
         style = "yellow" if line.level == logging.WARNING else ""

@@ -1,7 +1,5 @@
 """Says once where a site does less than it was asked: smaller batches, and scans that it had to set aside."""
 
-import logging
-
 from fl_core.replies import TrainReply
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
@@ -21,7 +19,7 @@ class Shortfalls:
         """Write an event for what is new of a site."""
         if 0 < reply.batch_size < self._smallest.get(site, self._batch_size):
             self._smallest[site] = reply.batch_size
-            self._tell(
+            self._recorder.keep_event(
                 "batch_halved",
                 f"Site '{site}' trains with batches of {reply.batch_size}, not {self._batch_size}: its GPU "
                 "ran out of memory.",
@@ -30,12 +28,9 @@ class Shortfalls:
         known = self._most_set_aside.get(site, self._roll_call.num_set_aside_of(site))
         if reply.num_set_aside > known:
             self._most_set_aside[site] = reply.num_set_aside
-            self._tell(
+            self._recorder.keep_event(
                 "scans_set_aside",
                 f"Site '{site}' cannot use {reply.num_set_aside - known} more of its scans: it trains and is "
                 "scored without them.",
                 site,
             )
-
-    def _tell(self, kind: str, text: str, site: str) -> None:
-        self._recorder.keep_event(kind, text, site, level=logging.WARNING)

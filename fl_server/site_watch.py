@@ -4,7 +4,6 @@ The SuperLink notices a link that has ended after 20 seconds, and never a progra
 link that lives. So sites at work are asked how far they are, and answer while they compute.
 """
 
-import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -77,7 +76,7 @@ class SiteWatch:
         """Note that a site is lost, and say ``how``."""
         if site not in self._lost_at_s:
             self._lost_at_s[site] = time.monotonic()
-            self._recorder.keep_event("site_lost", f"Site '{site}' {how}.", site, level=logging.WARNING)
+            self._recorder.keep_event("site_lost", f"Site '{site}' {how}.", site)
 
     def look(self, works: Collection[Work]) -> None:
         """Take in what sites have told, name those that are silent for too long, and ask anew."""

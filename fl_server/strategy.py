@@ -1,6 +1,5 @@
 """Federated averaging for nodule detection, written down as it happens."""
 
-import logging
 from collections.abc import Iterable
 
 from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricRecord, RecordDict
@@ -203,7 +202,7 @@ class NoduleFedAvg(FedAvg):
         try:
             return fit_calibration(sheet.detection.marks)
         except ValueError as error:
-            self._recorder.keep_event("not_calibrated", str(error), level=logging.WARNING)
+            self._recorder.keep_event("not_calibrated", str(error))
             return None
 
     def _lose_round(self, round_no: int, repeats_left: int) -> None:
@@ -216,7 +215,7 @@ class NoduleFedAvg(FedAvg):
             raise RunFailedError(f"{lost}.")
         pause_s = FIRST_PAUSE_S * 2 ** (self._config.repeats - repeats_left)
         text = f"{lost}; it is held again in {format_duration(pause_s)}."
-        self._recorder.keep_event("round_repeated", text, level=logging.WARNING)
+        self._recorder.keep_event("round_repeated", text)
         self._dispatch.rest(pause_s)
         self.gather_updates(self.configure_train(round_no, self._arrays, self._task, self._dispatch.grid))
 
@@ -240,7 +239,7 @@ class NoduleFedAvg(FedAvg):
             f"The model of round {self._round_no} was scored by {num_sites} sites, fewer than "
             f"{self._config.min_sites} (min_sites in [federation]): it is not compared with the best."
         )
-        self._recorder.keep_event("scored_by_few", text, level=logging.WARNING)
+        self._recorder.keep_event("scored_by_few", text)
         return False
 
     def _note_failure(self, site: str, error: MessageError) -> None:

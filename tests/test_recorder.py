@@ -288,7 +288,7 @@ def test_data_card_is_kept_as_the_site_tells_it(store: SqliteStore, recorder: Re
 
 
 def test_event_is_logged_as_loud_as_it_is(recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
-    recorder.keep_event("site_differs", "Look.", "north", level=logging.WARNING)
+    recorder.keep_event("site_differs", "Look.", "north")
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "Look.")]
 
 
