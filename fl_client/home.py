@@ -11,7 +11,7 @@ from pathlib import Path
 
 from fl_core.errors import TaskDeclinedError, UsageError
 from luna16.config import DataConfig
-from luna16.whole_files import remove_partials, write_whole, written_whole
+from luna16.whole_files import remove_partials, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,7 @@ class SiteHome:
         path = self.folder / "instance"
         try:
             if not path.exists():
-                with written_whole(path) as (partial,):
-                    partial.touch(mode=0o600)
-                    partial.write_text(secrets.token_hex(16))
+                write_whole(path, secrets.token_hex(16), mode=0o600)
             return path.read_text()
         except OSError as error:
             raise UsageError(

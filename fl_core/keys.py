@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from fl_core.errors import KeyFileError
+from luna16.whole_files import write_whole
 
 OPENSSH = serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
 PEM = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -99,13 +100,9 @@ def check_private(path: Path) -> None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner may read, whole or not at all, in a folder that is also private."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.parent.chmod(0o700)
-        partial.unlink(missing_ok=True)
-        partial.touch(mode=0o600)
-        partial.write_bytes(content)
-        partial.replace(path)
+        write_whole(path, content, mode=0o600)
     except OSError as error:
         raise KeyFileError(f"Cannot write {path}: {error.strerror}.") from error

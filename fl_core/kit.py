@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from fl_core.config import ServerAddress, SiteName
 from fl_core.errors import ConfigError, KitError
 from luna16.config import Settings
+from luna16.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +64,8 @@ def write_kit(path: Path, kit: Kit, key: SigningKey) -> None:
     """Write a kit signed by the server's key; KitError if the file cannot be written."""
     content = asdict(kit) | {"format": FORMAT, "expires_at": kit.expires_at.isoformat()}
     signature = base64.b64encode(_sign(_canonical(content), key)).decode()
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(json.dumps(content | {"signature": signature}, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_json(path, content | {"signature": signature})
     except OSError as error:
         raise KitError(f"Cannot write {path}: {error.strerror}.") from error
 

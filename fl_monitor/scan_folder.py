@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from fl_core.locks import hold_lock
 from fl_monitor.scan_plan import Plan
 from fl_store.rows import UploadRow
+from luna16.whole_files import write_whole
 
 ID_PATTERN = re.compile(r"[0-9a-f]{32}")
 ABOUT = "upload.json"
@@ -69,10 +70,7 @@ class ScanFolder:
 
     def write(self, upload: Upload) -> None:
         """Keep what is known of an upload, whole or not at all."""
-        path = self.path_of(upload.upload_id) / ABOUT
-        partial = path.with_suffix(".partial")
-        partial.write_bytes(_UPLOAD.dump_json(upload))
-        partial.replace(path)
+        write_whole(self.path_of(upload.upload_id) / ABOUT, _UPLOAD.dump_json(upload))
 
     def read(self, upload_id: str) -> Upload | None:
         """Return what is known of an upload; None if the id is none of ours or nothing is there."""

@@ -12,6 +12,7 @@ from fl_core.errors import KeyFileError, UsageError
 from fl_core.keys import PublicKey, fingerprint, format_public_key, parse_public_key
 from fl_store.rows import utc_now
 from luna16.config import Settings
+from luna16.whole_files import write_whole
 
 FOLDER = "enrolled"
 
@@ -113,10 +114,8 @@ class Enrolments:
 
     def _write(self, enrolment: Enrolment) -> None:
         path = self._path(enrolment.site)
-        partial = path.with_suffix(".partial")
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            partial.write_text(enrolment.model_dump_json(indent=2), encoding="utf-8")
-            partial.replace(path)
+            write_whole(path, enrolment.model_dump_json(indent=2))
         except OSError as error:
             raise KeyFileError(f"Cannot write {path}: {error.strerror}.") from error

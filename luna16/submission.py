@@ -7,6 +7,7 @@ from pathlib import Path
 
 from luna16.annotations import COORDINATES, Candidate
 from luna16.counts import FloatArray, to_probabilities
+from luna16.whole_files import written_whole
 
 COLUMNS = ("seriesuid", *COORDINATES, "probability")
 
@@ -27,13 +28,8 @@ def write_submission(path: Path, candidates: Sequence[Candidate], logits: FloatA
     Probabilities have all digits of a float64, so that they are in the order of the logits up to a logit of
     about 36. The file appears under its name only when it is complete; an older one is replaced.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            for candidate, probability in zip(candidates, to_probabilities(logits).tolist(), strict=True):
-                writer.writerow([candidate.series_uid, *candidate.center_xyz_mm, probability])
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with written_whole(path) as (partial,), partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        for candidate, probability in zip(candidates, to_probabilities(logits).tolist(), strict=True):
+            writer.writerow([candidate.series_uid, *candidate.center_xyz_mm, probability])

@@ -35,9 +35,11 @@ def written_whole(*paths: Path, replaced: Path | None = None) -> Iterator[tuple[
             partial.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file, whole or not at all; OSError leaves the one of before."""
+def write_whole(path: Path, content: bytes | str, *, mode: int = 0o666) -> None:
+    """Write a file, whole or not at all, of this mode less the umask; OSError leaves the one of before."""
     with written_whole(path) as (partial,):
+        partial.unlink(missing_ok=True)  # a killed writer's, with the mode it chose
+        partial.touch(mode)
         partial.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 

@@ -19,11 +19,23 @@ CORE_WITHOUT_FLOWER = (
 )
 MAY_IMPORT_OF_OURS: dict[str, tuple[str, ...]] = {
     "luna16": (),
-    "fl_core": ("luna16.config", "luna16.counts", "luna16.data_card", "luna16.detection.counts"),
+    "fl_core": (
+        "luna16.config",
+        "luna16.counts",
+        "luna16.data_card",
+        "luna16.detection.counts",
+        "luna16.whole_files",
+    ),
     "fl_store": CORE_WITHOUT_FLOWER,
     "fl_client": ("luna16", "fl_core"),
     "fl_server": ("luna16", "fl_core", "fl_store"),
-    "fl_monitor": (*CORE_WITHOUT_FLOWER, "fl_store", "monitor_app"),
+    "fl_monitor": (
+        *CORE_WITHOUT_FLOWER,
+        "fl_store",
+        "monitor_app",
+        "luna16.quiet_start",
+        "luna16.whole_files",
+    ),
     "monitor_app": (*CORE_WITHOUT_FLOWER, "fl_store", "fl_monitor"),
 }
 MUST_NOT_IMPORT: dict[str, tuple[str, ...]] = {

@@ -19,6 +19,12 @@ def test_written_file_is_there_alone(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "new")]
 
 
+def test_file_for_its_owner_alone_was_never_open_to_others(tmp_path: Path) -> None:
+    (tmp_path / "key.partial").touch(mode=0o644)
+    write_whole(tmp_path / "key", b"secret", mode=0o600)
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
 def test_disk_that_is_full_leaves_the_file_of_before(tmp_path: Path) -> None:
     write_whole(tmp_path / "file", b"old")
     with no_file_above(10), pytest.raises(OSError, match="File too large"):
