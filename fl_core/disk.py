@@ -9,7 +9,7 @@ from pathlib import Path
 from fl_core.findings import Finding, Level
 
 OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES}
-LITTLE = bytes(100_000)
+LITTLE = 100_000
 
 
 def explain_disk(error: OSError, folder: Path) -> str | None:
@@ -17,11 +17,11 @@ def explain_disk(error: OSError, folder: Path) -> str | None:
     return _explain(error, folder) if error.errno in OF_THE_DISK else None
 
 
-def find_write_fault(folder: Path) -> str | None:
-    """Say in one line why not even a little can be written to a folder; None if it can."""
+def find_write_fault(folder: Path, num_bytes: int = LITTLE) -> str | None:
+    """Say in one line why so much cannot be written to a folder; None if it can."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(LITTLE)
+            file.write(bytes(num_bytes))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from fl_core.config import RunConfig
-from fl_core.disk import explain_disk, find_write_fault
+from fl_core.disk import LITTLE, explain_disk, find_write_fault
 from fl_core.errors import DiskError, FedLunaError, RunFailedError, StoreError, StoreUnavailableError
 from fl_core.kit import warn_if_expiring
 from fl_core.logs import kept_log
@@ -134,8 +134,9 @@ def _conduct(
 
 
 def _check_disk(run: RunRow, folder: Path) -> None:
-    """Raise DiskError if the run's folder cannot be written to, which would end its ServerApp again."""
-    if fault := find_write_fault(folder):
+    """Raise DiskError if a round's models cannot be written, which would end the run's ServerApp again."""
+    models = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if fault := find_write_fault(folder, LITTLE + models):
         raise DiskError(f"{fault} {_how_to_go_on(run)}")
 
 
