@@ -31,20 +31,11 @@ from fl_core.processes import find_free_port
 from fl_monitor.auth import Sessions
 from fl_monitor.routes import COOKIE
 from fl_store.accounts import add_user
-from fl_store.rows import (
-    FEDERATION,
-    Metric,
-    MetricRow,
-    Role,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    SiteRow,
-    utc_now,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import SiteRow, utc_now
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
 from fl_store.sqlite import FILE_NAME, SqliteStore
+from fl_store.words import Role, RunState, SiteRoundState
 from tests.integration.conftest import CHROMIUM_FLAGS
 
 NUM_RUNS = 100

@@ -20,7 +20,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from fl_store.rows import RoundRow, SiteRoundRow, utc_now
+from fl_store.rows import utc_now
+from fl_store.run_rows import RoundRow, SiteRoundRow
 from tests.integration.test_federation import COMMANDS, Workplace, is_eventually
 
 SITES = ("north", "south")

@@ -25,7 +25,7 @@ from fl_core.processes import end_child, find_free_port, flower_environment, sta
 from fl_server.bundle import build_bundle
 from fl_server.superlink import SuperLink
 from fl_store.connect import open_store
-from fl_store.rows import RoundRow, SiteRoundRow
+from fl_store.run_rows import RoundRow, SiteRoundRow
 
 NUM_SITES = 3
 COMMANDS = Path(sys.executable).parent

@@ -18,9 +18,11 @@ from rich.console import Console
 from rich.table import Table
 
 from fl_store.base import Store
+from fl_store.metrics import Metric
 from fl_store.mirrored import MirroredStore
 from fl_store.outbox import Outbox
-from fl_store.rows import Metric, MetricRow, Row, utc_now
+from fl_store.rows import Row, utc_now
+from fl_store.run_rows import MetricRow
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings

@@ -14,27 +14,27 @@ from typing import Any
 from fl_monitor.library import ChosenRuns
 from fl_monitor.snapshot import RunRows, Snapshot
 from fl_monitor.viewer import Viewer
+from fl_store.metrics import FEDERATION, Metric
 from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
     ComparisonRow,
-    CurveRow,
     DataCardRow,
     DataShiftRow,
     EventRow,
     LoginAttemptRow,
-    Metric,
-    MetricRow,
-    PresenceKind,
     PresenceRow,
-    Role,
-    RunRequestRow,
-    RunRow,
     SiteAccessRow,
-    SiteRoundRow,
     SiteRow,
     UploadRow,
 )
+from fl_store.run_rows import (
+    CheckpointRow,
+    CurveRow,
+    MetricRow,
+    RunRequestRow,
+    RunRow,
+    SiteRoundRow,
+)
+from fl_store.words import PresenceKind, Role
 
 PEER = "~"
 """Begins the name under which a hospital sees another; no site's own name does."""

@@ -11,8 +11,9 @@ from fl_monitor.auth import Sessions
 from fl_monitor.event_words import ADMIN
 from fl_store import accounts
 from fl_store.base import Store
-from fl_store.rows import EventRow, Role, SessionRow, UserRow
+from fl_store.rows import EventRow, SessionRow, UserRow
 from fl_store.site_access import keep_site_access
+from fl_store.words import Role
 
 LONGEST_REASON = 200
 

@@ -7,7 +7,7 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.summary import federation_metrics
 from fl_monitor.wording import number_text, rate_of
-from fl_store.rows import SENSITIVITIES, Metric
+from fl_store.metrics import SENSITIVITIES, Metric
 
 
 def describe_metric(rows: RunRows, ranks: Mapping[str, int], metric: Metric, title: str) -> str:

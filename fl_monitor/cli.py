@@ -19,7 +19,8 @@ from fl_monitor.scan_limits import KEEP_HOURS, MEMORY_GB, SEARCH_MINUTES, SPACE_
 from fl_store.base import Store
 from fl_store.connect import open_local_store, open_supabase
 from fl_store.mirrored import MonitorStore
-from fl_store.rows import RunRow, UserRow
+from fl_store.rows import UserRow
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import FILE_NAME
 
 app = typer.Typer(add_completion=False, invoke_without_command=True)

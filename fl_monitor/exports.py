@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import Metric, MetricRow
+from fl_store.metrics import Metric
+from fl_store.run_rows import MetricRow
 
 METRIC_COLUMNS = (
     "round_no",

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from fl_monitor.snapshot import RunRows, read_curves
 from fl_store.base import Store
-from fl_store.rows import FEDERATION, MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.metrics import FEDERATION
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
 
 KEPT_S = 10.0
 RUNS_KEPT = 12

@@ -14,7 +14,8 @@ from fl_monitor.replies import Reply, attachment, language_of, refuse
 from fl_monitor.service import Service
 from fl_monitor.views.models import MAY_DOWNLOAD, why_not_for_analysts
 from fl_store.base import Store
-from fl_store.rows import CheckpointRow, EventRow, UserRow
+from fl_store.rows import EventRow, UserRow
+from fl_store.run_rows import CheckpointRow
 
 CHUNK_BYTES = 1 << 20
 

@@ -14,7 +14,8 @@ from fl_monitor.language import gettext as _
 from fl_monitor.language import speaking
 from fl_monitor.pages import account, activity, admin, login, quality, rounds, runs, sites, topbar
 from fl_monitor.views import VIEWS
-from fl_store.rows import Role, UserRow
+from fl_store.rows import UserRow
+from fl_store.words import Role
 
 logger = logging.getLogger(__name__)
 

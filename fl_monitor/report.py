@@ -16,7 +16,8 @@ from fl_monitor.snapshot import RunRows, rank_sites
 from fl_monitor.summary import state_words
 from fl_monitor.views.report import ReportRows, list_blocks
 from fl_store.base import Store
-from fl_store.rows import CheckpointRow, DataCardRow, DataShiftRow, RunRow, SiteRow
+from fl_store.rows import DataCardRow, DataShiftRow, SiteRow
+from fl_store.run_rows import CheckpointRow, RunRow
 
 
 def write_report(store: Store, run_id: str, path: Path) -> None:

@@ -1,7 +1,7 @@
 """What the roles of users are called."""
 
 from fl_monitor.language import gettext as _
-from fl_store.rows import Role
+from fl_store.words import Role
 
 
 def role_text(role: Role) -> str:

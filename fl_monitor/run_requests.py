@@ -4,7 +4,9 @@ from collections.abc import Iterable
 
 from fl_monitor.language import gettext as _
 from fl_store.base import Store
-from fl_store.rows import EventRow, Role, RunRequest, RunRequestRow, RunRow, RunState, UserRow, utc_now
+from fl_store.rows import EventRow, UserRow, utc_now
+from fl_store.run_rows import RunRequestRow, RunRow
+from fl_store.words import Role, RunRequest, RunState
 
 _OBEYED = {
     RunRequest.PAUSE: {RunState.PAUSED},

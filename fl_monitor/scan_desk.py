@@ -17,7 +17,8 @@ from fl_monitor.scan_folder import ScanFolder, Upload
 from fl_monitor.scan_limits import ScanLimits
 from fl_monitor.scan_plan import Plan, ScanRefusedError, SentFile, fingerprint_of, make_plan
 from fl_store.base import Store
-from fl_store.rows import EventRow, UploadRow, UploadState, utc_now
+from fl_store.rows import EventRow, UploadRow, utc_now
+from fl_store.words import UploadState
 
 logger = logging.getLogger(__name__)
 

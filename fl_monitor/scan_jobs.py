@@ -30,7 +30,8 @@ from fl_monitor.scan_search import (
 from fl_monitor.scan_slices import read_view
 from fl_monitor.scan_upkeep import sweep
 from fl_store.base import Store
-from fl_store.rows import UploadState, utc_now
+from fl_store.rows import utc_now
+from fl_store.words import UploadState
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from fl_monitor.model_routes import open_model
 from fl_monitor.views.models import kind_text
 from fl_monitor.wording import number_text
 from fl_store.base import Store
-from fl_store.rows import CheckpointRow, RunRow
+from fl_store.run_rows import CheckpointRow, RunRow
 
 MODEL_FILE = "model.safetensors"
 

@@ -20,7 +20,8 @@ from fl_monitor.scan_plan import ScanRefusedError
 from fl_monitor.scan_slices import list_files, read_slice, read_view
 from fl_monitor.scan_words import describe_desk, describe_scans, describe_view
 from fl_monitor.service import Service
-from fl_store.rows import CheckpointRow, RunRow, UploadRow, UserRow, utc_now
+from fl_store.rows import UploadRow, UserRow, utc_now
+from fl_store.run_rows import CheckpointRow, RunRow
 
 TABLES = (CheckpointRow, RunRow, UploadRow)
 

@@ -8,7 +8,8 @@ from fl_monitor.scan_desk import OPEN_STATES, ScanDesk
 from fl_monitor.scan_folder import Upload
 from fl_store.accounts import find_user
 from fl_store.base import Store
-from fl_store.rows import UploadRow, UploadState
+from fl_store.rows import UploadRow
+from fl_store.words import UploadState
 
 STRAYS_KEPT_S = 3600.0
 

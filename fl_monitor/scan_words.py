@@ -14,7 +14,8 @@ from fl_monitor.scan_models import OfferedModel
 from fl_monitor.scan_slices import View
 from fl_monitor.views.activity import UPLOAD_TONES, received_text, upload_state_text
 from fl_monitor.wording import DASH
-from fl_store.rows import UploadRow, UploadState
+from fl_store.rows import UploadRow
+from fl_store.words import UploadState
 
 SCANS_SHOWN = 20
 

@@ -11,19 +11,9 @@ from fl_monitor.auth import is_live
 from fl_monitor.clock import CoordinatorClock
 from fl_monitor.tables import TableReader
 from fl_store.base import RowT, Store
-from fl_store.rows import (
-    CurveRow,
-    EventRow,
-    MetricRow,
-    PresenceKind,
-    PresenceRow,
-    RoundRow,
-    RunRow,
-    SessionRow,
-    SiteRoundRow,
-    SiteRow,
-    UserRow,
-)
+from fl_store.rows import EventRow, PresenceRow, SessionRow, SiteRow, UserRow
+from fl_store.run_rows import CurveRow, MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import PresenceKind
 
 ONLINE_WITHIN = timedelta(seconds=10)
 SHOWN_FOR = timedelta(days=1)

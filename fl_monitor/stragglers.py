@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import RoundRow, SiteRoundRow, SiteRoundState
+from fl_store.run_rows import RoundRow, SiteRoundRow
+from fl_store.words import SiteRoundState
 
 LEAST_SITES = 2
 

@@ -8,15 +8,9 @@ from fl_monitor.language import gettext as _
 from fl_monitor.language import ngettext
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import count_text, interval_text, number_text, signed_text
-from fl_store.rows import (
-    FEDERATION,
-    Metric,
-    MetricRow,
-    RoundRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import MetricRow, RoundRow, SiteRoundRow
+from fl_store.words import RunState, SiteRoundState
 
 ROUNDS_TIMED = 5
 """The time left is estimated from so many last rounds."""

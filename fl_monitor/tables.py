@@ -6,15 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from fl_store.base import Store
-from fl_store.rows import (
-    ComparisonRow,
-    EventRow,
-    LoginAttemptRow,
-    RunRequestRow,
-    RunRow,
-    SessionRow,
-    UploadRow,
-)
+from fl_store.rows import ComparisonRow, EventRow, LoginAttemptRow, SessionRow, UploadRow
+from fl_store.run_rows import RunRequestRow, RunRow
 
 READ_EVERY_S = 2.0
 

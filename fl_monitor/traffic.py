@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from fl_monitor.figures.style import in_order
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import SiteRoundRow
+from fl_store.run_rows import SiteRoundRow
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fl_store.rows import Role, UserRow
+from fl_store.rows import UserRow
+from fl_store.words import Role
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """How numbers are written: one that is not known is a dash, never zero."""
 
 from fl_monitor.language import gettext as _
-from fl_store.rows import DETECTION_SENSITIVITIES, Metric, MetricRow
+from fl_store.metrics import DETECTION_SENSITIVITIES, Metric
+from fl_store.run_rows import MetricRow
 
 DASH = "–"  # noqa: RUF001 - an en dash is meant
 

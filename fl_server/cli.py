@@ -28,7 +28,7 @@ from fl_server.sites_cli import sites
 from fl_server.users_cli import users
 from fl_store.base import Store
 from fl_store.connect import open_coordinator_store
-from fl_store.rows import RunRow
+from fl_store.run_rows import RunRow
 
 RESULTS = {
     "best.safetensors": "Best model",

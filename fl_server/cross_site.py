@@ -15,7 +15,7 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
 from fl_server.update import Update
-from fl_store.rows import FEDERATION
+from fl_store.metrics import FEDERATION
 from luna16.counts import score
 
 

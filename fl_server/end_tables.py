@@ -8,7 +8,8 @@ from rich.table import Table
 from fl_server.cross_scores import CrossScore, read_cross_scores
 from fl_server.progress_table import format_number
 from fl_store.base import Store
-from fl_store.rows import FEDERATION, Metric, MetricRow
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import MetricRow
 
 
 def draw_end(store: Store, run_id: str, folder: Path) -> list[Table]:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from fl_store.rows import Metric, MetricRow, SiteRoundRow
+from fl_store.metrics import Metric
+from fl_store.run_rows import MetricRow, SiteRoundRow
 from fl_store.wire import to_json
 
 CSV_COLUMNS = (

@@ -15,7 +15,7 @@ from fl_server.model_formats import ModelFormat
 from fl_server.runs_cli import KnownRun, find_run
 from fl_store.base import Store
 from fl_store.connect import open_existing_store
-from fl_store.rows import RunRow
+from fl_store.run_rows import RunRow
 
 if TYPE_CHECKING:  # torch takes two seconds to import, and a wrong word on the command line needs none of it
     from fl_server.model_facts import ModelFacts

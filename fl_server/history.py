@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from fl_store.base import Store
-from fl_store.rows import FEDERATION, MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.metrics import FEDERATION
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
 from fl_store.wire import to_json
 
 PartT = TypeVar("PartT", MetricRow, SiteRoundRow)

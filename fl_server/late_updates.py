@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.site_watch import Work
-from fl_store.rows import SiteRoundRow
+from fl_store.run_rows import SiteRoundRow
 
 
 @dataclass(frozen=True)

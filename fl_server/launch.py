@@ -29,7 +29,9 @@ from fl_server.run_report import write_report
 from fl_server.start_checks import check_layers, check_quorum
 from fl_server.superlink import SuperLink, SuperLinkEndedError
 from fl_store.base import Store
-from fl_store.rows import EventRow, RoundRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RoundRow, RunRow
+from fl_store.words import RunState
 from luna16.whole_files import remove_partials, write_whole
 
 logger = logging.getLogger(__name__)

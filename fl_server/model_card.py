@@ -11,7 +11,8 @@ from string import Template
 from fl_server.model_facts import ModelFacts
 from fl_server.model_formats import ModelFormat
 from fl_server.run_tables import flatten
-from fl_store.rows import DETECTION_SENSITIVITIES, Metric, MetricRow
+from fl_store.metrics import DETECTION_SENSITIVITIES, Metric
+from fl_store.run_rows import MetricRow
 from luna16.config import DataConfig
 
 TITLES = {

@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from fl_store.base import Store
-from fl_store.rows import (
-    CPMS_BY_DIAMETER,
-    FEDERATION,
-    DataCardRow,
-    Metric,
-    MetricRow,
-    RunRow,
-    SiteRoundRow,
-    SiteRoundState,
-    SiteRow,
-)
+from fl_store.metrics import CPMS_BY_DIAMETER, FEDERATION, Metric
+from fl_store.rows import DataCardRow, SiteRow
+from fl_store.run_rows import MetricRow, RunRow, SiteRoundRow
+from fl_store.words import SiteRoundState
 from luna16.checkpoint import read_about
 from luna16.histogram import can_tell
 

@@ -20,7 +20,8 @@ from fl_server.doctor import examine
 from fl_server.export import make_json, make_timings_csv
 from fl_server.history import make_history
 from fl_store.base import Store
-from fl_store.rows import EventRow, RunRow, SiteRoundRow, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow, SiteRoundRow
 from fl_store.wire import to_json
 from luna16.whole_files import written_whole
 

@@ -9,17 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_store.base import Store
-from fl_store.rows import (
-    FEDERATION,
-    EventRow,
-    Metric,
-    MetricRow,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    utc_now,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import RunState
 
 UNDEFINED = "-"
 SHOWN_ROUNDS = 10

@@ -23,25 +23,19 @@ from fl_server.score_sheet import ScoreSheet
 from fl_server.site_clock import Exchange, SiteClocks
 from fl_store.base import Store
 from fl_store.event_kinds import level_of
+from fl_store.metrics import FEDERATION, Metric
 from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
     DataCardRow,
     DataShiftRow,
     EventRow,
-    Metric,
-    PresenceKind,
     PresenceRow,
-    RoundRow,
     Row,
-    RunRow,
-    RunState,
     SiteAccessRow,
-    SiteRoundRow,
-    SiteRoundState,
     SiteRow,
     utc_now,
 )
+from fl_store.run_rows import CheckpointRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import PresenceKind, RunState, SiteRoundState
 from luna16.counts import Score
 from luna16.data_card import DataCard
 

@@ -10,16 +10,9 @@ from fl_core.errors import ConfigError, UsageError
 from fl_server.people import name_terminal_user
 from fl_server.resume_point import ResumePoint, find_resume_point
 from fl_store.base import Store
-from fl_store.rows import (
-    RoundRow,
-    RunRequest,
-    RunRequestRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    utc_now,
-)
+from fl_store.rows import utc_now
+from fl_store.run_rows import RoundRow, RunRequestRow, RunRow, SiteRoundRow
+from fl_store.words import RunRequest, RunState, SiteRoundState
 
 CUT_OFF = "The coordinator was cut off, and another run was begun."
 

@@ -10,7 +10,9 @@ from fl_core.errors import StoreError
 from fl_server.people import SCREENING, describe_person
 from fl_server.recorder import Recorder
 from fl_store.base import Store
-from fl_store.rows import RunRequest, RunRequestRow, RunState, SiteAccessRow
+from fl_store.rows import SiteAccessRow
+from fl_store.run_rows import RunRequestRow
+from fl_store.words import RunRequest, RunState
 
 
 class RunStoppedError(Exception):

@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 
 from fl_core.config import TaskSettings
 from fl_server.resume_point import ResumePoint, find_resume_point, keep_resume_point
-from fl_store.rows import CheckpointRow, utc_now
+from fl_store.rows import utc_now
+from fl_store.run_rows import CheckpointRow
 from luna16.checkpoint import PackedWeights, read_about, save_model
 from luna16.counts import Score
 from luna16.detection.calibration import Calibration

@@ -12,7 +12,8 @@ from fl_core.logs import SAID, note_round
 from fl_server.progress_table import RunView, describe_round
 from fl_store.base import Store
 from fl_store.event_kinds import level_of
-from fl_store.rows import EventRow, RoundRow, RunRow
+from fl_store.rows import EventRow
+from fl_store.run_rows import RoundRow, RunRow
 
 logger = logging.getLogger(__name__)
 

@@ -21,17 +21,10 @@ from fl_server.progress_table import (
     style_of,
 )
 from fl_store.base import Store
-from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
-    Metric,
-    MetricRow,
-    RoundRow,
-    RunRow,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import CheckpointRow, MetricRow, RoundRow, RunRow, SiteRoundRow
 from fl_store.wire import to_json
+from fl_store.words import SiteRoundState
 
 SCORES = (Metric.AUC, Metric.CPM)
 FAILURES = (SiteRoundState.FAILED, SiteRoundState.LATE)

@@ -23,7 +23,9 @@ from fl_server.run_report import write_report
 from fl_server.run_tables import RunSummary, draw_run_in_full, draw_runs
 from fl_store.base import Store
 from fl_store.connect import open_existing_store
-from fl_store.rows import MetricRow, RunRequest, RunRequestRow, RunRow, utc_now
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow, RunRequestRow, RunRow
+from fl_store.words import RunRequest
 from luna16.whole_files import written_whole
 
 LAST = "last"

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fl_server.score_sheet import ScoreSheet
-from fl_store.rows import TEST_METRICS, Curve, CurveRow, Metric, MetricRow, NotFinite, utc_now
+from fl_store.metrics import TEST_METRICS, Curve, Metric, NotFinite
+from fl_store.rows import utc_now
+from fl_store.run_rows import CurveRow, MetricRow
 from luna16.bootstrap import Interval
 from luna16.counts import EvalCounts
 from luna16.reliability import find_reliability

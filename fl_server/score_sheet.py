@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from fl_core.replies import EvaluateReply
-from fl_store.rows import CPMS_BY_DIAMETER, DETECTION_SENSITIVITIES, SENSITIVITIES, Metric
+from fl_store.metrics import CPMS_BY_DIAMETER, DETECTION_SENSITIVITIES, SENSITIVITIES, Metric
 from luna16.bootstrap import NO_INTERVALS, Interval, Intervals, find_intervals
 from luna16.counts import Additive, BandCounts, EvalCounts, Replicates, Score, score
 from luna16.detection.counts import DetectionCounts

@@ -32,7 +32,8 @@ from fl_server.site_logs import kept_site_logs
 from fl_server.strategy import NoduleFedAvg
 from fl_server.superlink import START_VARIABLE
 from fl_store.connect import open_local_store
-from fl_store.rows import RunRow, RunState
+from fl_store.run_rows import RunRow
+from fl_store.words import RunState
 from luna16.model import build_model
 
 RUN_ID_VARIABLE = "FEDLUNA_RUN_ID"

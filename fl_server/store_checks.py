@@ -9,7 +9,8 @@ from fl_core.findings import Finding, Level, count_rows
 from fl_store.audit import find_faults
 from fl_store.connect import open_supabase
 from fl_store.outbox import Backlog, Outbox
-from fl_store.rows import AuditRow, RunRow, UserRow, utc_now
+from fl_store.rows import AuditRow, UserRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import APPLY, MAX_CLOCK_ERROR_S, Health, SupabaseStore, describe_clock

@@ -19,7 +19,8 @@ from fl_server.people import name_terminal_user
 from fl_store import accounts
 from fl_store.base import Store
 from fl_store.connect import open_store
-from fl_store.rows import EventRow, Role, SiteRow, UserRow
+from fl_store.rows import EventRow, SiteRow, UserRow
+from fl_store.words import Role
 
 users = typer.Typer(help="Who may log in to the monitor.", no_args_is_help=True)
 

@@ -11,7 +11,8 @@ import bcrypt
 from fl_core.config import check_site_name
 from fl_core.errors import AccountError
 from fl_store.base import Store
-from fl_store.rows import Role, UserRow, utc_now
+from fl_store.rows import UserRow, utc_now
+from fl_store.words import Role
 
 USER_NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,31}"
 SERVICE_NAME = "fedluna"

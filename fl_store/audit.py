@@ -14,7 +14,15 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
-from fl_store.rows import AuditRow, EventRow, LoginAttemptRow, Row, SiteAccessRow, UserRow, utc_now
+from fl_store.rows import (
+    AuditRow,
+    EventRow,
+    LoginAttemptRow,
+    Row,
+    SiteAccessRow,
+    UserRow,
+    utc_now,
+)
 from fl_store.schema import TABLES
 from fl_store.wire import to_json
 

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_ORDERS = "orders"
 
 
 class _Unchanged(sa.types.TypeDecorator[Any]):
@@ -111,3 +112,23 @@ class Words(_Unchanged):
     def process_result_value(self, value: str | None, dialect: sa.Dialect) -> StrEnum | None:  # noqa: ARG002
         """Make it a word of the enum again."""
         return None if value is None else self.words(value)
+
+
+def key(name: str, kind: Any, *, orders: bool = False) -> sa.Column[Any]:
+    """Make a column of the key; rows are in order by the one column of their table that ``orders``."""
+    return sa.Column(name, kind, primary_key=True, info={_ORDERS: orders})
+
+
+def must(name: str, kind: Any, *, orders: bool = False) -> sa.Column[Any]:
+    """Make a column that always has a value."""
+    return sa.Column(name, kind, nullable=False, info={_ORDERS: orders})
+
+
+def may(name: str, kind: Any) -> sa.Column[Any]:
+    """Make a column that may be empty."""
+    return sa.Column(name, kind, nullable=True)
+
+
+def is_ordering(column: sa.Column[Any]) -> bool:
+    """Say whether rows are in order by this column."""
+    return bool(column.info.get(_ORDERS))

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from fl_core.errors import StoreError
 from fl_store.base import RowT, Store
 from fl_store.carrier import Carrier, CarrierThread
-from fl_store.rows import Row, RunRequestRow, RunRow, SessionRow, SiteAccessRow, UserRow
+from fl_store.rows import Row, SessionRow, SiteAccessRow, UserRow
+from fl_store.run_rows import RunRequestRow, RunRow
 from fl_store.sqlite import SqliteStore
 
 COPY_EVERY_S = 2.0

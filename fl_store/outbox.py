@@ -10,8 +10,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from fl_store.outbox_table import OUTBOX
 from fl_store.rows import Row
-from fl_store.schema import OUTBOX, ROW_TYPES, TABLES
+from fl_store.schema import ROW_TYPES, TABLES
 from fl_store.sqlite import SqliteStore
 
 _IS_PARKED = OUTBOX.c.refusal.is_not(None)

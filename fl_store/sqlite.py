@@ -22,6 +22,7 @@ from fl_core.locks import hold_lock
 from fl_store import audit
 from fl_store.audit import AUDITED
 from fl_store.base import RowT
+from fl_store.outbox_table import OUTBOX
 from fl_store.rows import (
     AuditRow,
     PresenceRow,
@@ -33,7 +34,7 @@ from fl_store.rows import (
     UserRow,
     utc_now,
 )
-from fl_store.schema import NEVER_CHANGED, ORDERED_BY, OUTBOX, SCHEMA_VERSION, TABLES, metadata
+from fl_store.schema import NEVER_CHANGED, ORDERED_BY, SCHEMA_VERSION, TABLES, metadata
 from fl_store.wire import to_plain
 
 FILE_NAME = "fedluna.db"

@@ -15,9 +15,10 @@ from fl_monitor.routes import COOKIE, make_routes
 from fl_monitor.service import Service, make_service
 from fl_monitor.shield import Shield
 from fl_store.accounts import find_user, hash_password
-from fl_store.rows import Role, UserRow, utc_now
+from fl_store.rows import UserRow, utc_now
 from fl_store.schema import TABLES
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 from tests.asgi_visitor import AsgiVisitor
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -19,23 +19,11 @@ import pytest
 from fl_core.processes import find_free_port
 from fl_store import accounts
 from fl_store.connect import open_store
-from fl_store.rows import (
-    CPMS_BY_DIAMETER,
-    FEDERATION,
-    SENSITIVITIES,
-    EventRow,
-    Metric,
-    MetricRow,
-    PresenceKind,
-    PresenceRow,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    utc_now,
-)
+from fl_store.metrics import CPMS_BY_DIAMETER, FEDERATION, SENSITIVITIES, Metric
+from fl_store.rows import EventRow, PresenceRow, utc_now
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import PresenceKind, RunState, SiteRoundState
 from tests.supabase_server import LITE, SupabaseServer, find_node, find_postgres_programs
 
 # Many processes compute here at once: a thread that waits for another must not keep a core busy.

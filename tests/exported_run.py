@@ -5,7 +5,9 @@ from pathlib import Path
 
 from fl_core.config import RunConfig
 from fl_server.run_folder import RunFolder
-from fl_store.rows import DataCardRow, RunRow, RunState, SiteRow, utc_now
+from fl_store.rows import DataCardRow, SiteRow, utc_now
+from fl_store.run_rows import RunRow
+from fl_store.words import RunState
 from luna16.config import DataConfig, ModelConfig
 from luna16.counts import Score
 from luna16.model import build_model

@@ -12,7 +12,10 @@ from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_server.score_sheet import ScoreSheet
 from fl_store.base import RowT, Store
-from fl_store.rows import NOT_OF_EVERY_ROUND, CheckpointRow, Metric, Row, RunRow, RunState, utc_now
+from fl_store.metrics import NOT_OF_EVERY_ROUND, Metric
+from fl_store.rows import Row, utc_now
+from fl_store.run_rows import CheckpointRow, RunRow
+from fl_store.words import RunState
 from luna16.counts import score
 from tests.fake_grid import FakeSite, evaluation_of
 

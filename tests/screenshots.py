@@ -17,7 +17,7 @@ from fl_core.processes import find_free_port
 from fl_monitor.navigation import list_titles
 from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
-from fl_store.rows import Role
+from fl_store.words import Role
 from luna16.phantom import ScanTask, write_scan
 from tests.conftest import CHROMIUM, wait_until_up
 from tests.integration.conftest import CHROMIUM_FLAGS

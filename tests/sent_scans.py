@@ -18,8 +18,10 @@ from fl_monitor.scan_limits import ScanLimits
 from fl_monitor.scan_plan import SentFile
 from fl_monitor.service import Service
 from fl_store.base import Store
-from fl_store.rows import CheckpointRow, Role, RunRow, RunState, UploadRow, UserRow
+from fl_store.rows import UploadRow, UserRow
+from fl_store.run_rows import CheckpointRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunState
 from tests.attacked_monitor import password_hash, run_service
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

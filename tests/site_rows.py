@@ -11,17 +11,10 @@ from fl_monitor.snapshot import RunRows, Snapshot
 from fl_monitor.viewer import Viewer
 from fl_monitor.views import VIEWS
 from fl_monitor.views.seen import Seen
-from fl_store.rows import (
-    Metric,
-    MetricRow,
-    PresenceRow,
-    Role,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import Metric
+from fl_store.rows import PresenceRow
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import Role, RunState, SiteRoundState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RANKS = {"north": 0, "south": 1}

@@ -10,37 +10,32 @@ import pytest
 
 from fl_core.errors import RowRefusedError, StoreError
 from fl_store.base import Store
+from fl_store.metrics import Curve, Metric, NotFinite
 from fl_store.rows import (
     AuditRow,
-    CheckpointRow,
     ComparisonRow,
-    Curve,
-    CurveRow,
     DataCardRow,
     DataShiftRow,
     EventRow,
     LoginAttemptRow,
-    Metric,
-    MetricRow,
-    NotFinite,
-    PresenceKind,
     PresenceRow,
-    Role,
-    RoundRow,
     Row,
-    RunRequest,
-    RunRequestRow,
-    RunRow,
-    RunState,
     SessionRow,
     SiteAccessRow,
-    SiteRoundRow,
-    SiteRoundState,
     SiteRow,
     UploadRow,
-    UploadState,
     UserRow,
 )
+from fl_store.run_rows import (
+    CheckpointRow,
+    CurveRow,
+    MetricRow,
+    RoundRow,
+    RunRequestRow,
+    RunRow,
+    SiteRoundRow,
+)
+from fl_store.words import PresenceKind, Role, RunRequest, RunState, SiteRoundState, UploadState
 
 NOON = datetime(2026, 3, 29, 12, 0, 0, 123456, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

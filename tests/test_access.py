@@ -8,23 +8,21 @@ from fl_monitor.access import UNTOLD_REASON, limit_runs, limit_to, name_peers
 from fl_monitor.library import ChosenRuns
 from fl_monitor.snapshot import Snapshot, SnapshotReader
 from fl_monitor.viewer import Viewer
+from fl_store.metrics import FEDERATION, Metric
 from fl_store.rows import (
-    FEDERATION,
     ComparisonRow,
     EventRow,
     LoginAttemptRow,
-    Metric,
-    Role,
-    RunRow,
     SessionRow,
     SiteRow,
     UploadRow,
-    UploadState,
     UserRow,
     utc_now,
 )
+from fl_store.run_rows import RunRow
 from fl_store.schema import TABLES
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, UploadState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NORA = Viewer("nora", Role.CLIENT, "north")

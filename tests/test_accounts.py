@@ -20,7 +20,7 @@ from fl_store.accounts import (
     set_role,
 )
 from fl_store.base import Store
-from fl_store.rows import Role
+from fl_store.words import Role
 
 PASSWORD = "correct horse"
 

@@ -18,7 +18,6 @@ from fl_store.accounts import add_user, check_password, find_user, set_disabled,
 from fl_store.rows import (
     EventRow,
     LoginAttemptRow,
-    Role,
     SessionRow,
     SiteAccessRow,
     SiteRow,
@@ -26,6 +25,7 @@ from fl_store.rows import (
     utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 MONITOR_APP = Path(__file__).parent.parent / "monitor_app.py"
 PASSWORD = "correct horse"

@@ -6,8 +6,9 @@ from fl_core.errors import AccountError, ConfigError
 from fl_monitor.administration import Administration, is_last_server
 from fl_monitor.auth import Sessions
 from fl_store.accounts import add_user, check_password, find_user
-from fl_store.rows import EventRow, Role, SiteAccessRow, utc_now
+from fl_store.rows import EventRow, SiteAccessRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 PASSWORD = "correct horse"
 OTHER_PASSWORD = "battery staple"

@@ -3,16 +3,9 @@ from datetime import UTC, datetime, timedelta
 from fl_monitor.alt_texts import describe_froc, describe_metric, describe_seconds
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import DASH, rate_of
-from fl_store.rows import (
-    FEDERATION,
-    Metric,
-    MetricRow,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import RunState, SiteRoundState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RANKS = {"a": 0}

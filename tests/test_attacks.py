@@ -14,8 +14,9 @@ from fl_monitor.service import Service, make_service
 from fl_monitor.throttle import FREE_FAILURES, MOST_WAITING
 from fl_monitor.views import VIEWS
 from fl_store.accounts import set_password, set_role
-from fl_store.rows import AuditRow, LoginAttemptRow, Role, SessionRow, UserRow, utc_now
+from fl_store.rows import AuditRow, LoginAttemptRow, SessionRow, UserRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 from tests.asgi_visitor import AsgiVisitor
 from tests.attacked_monitor import HOSTILE, NOON, PASSWORD, all_rows, make_visitor, run_service, sign_in
 

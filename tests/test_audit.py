@@ -10,8 +10,9 @@ import pytest
 
 from fl_store.audit import BEFORE_THE_FIRST, find_differences, find_faults, hash_entry
 from fl_store.outbox import Outbox
-from fl_store.rows import AuditRow, EventRow, LoginAttemptRow, Role, SiteAccessRow, UserRow
+from fl_store.rows import AuditRow, EventRow, LoginAttemptRow, SiteAccessRow, UserRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 from tests.store_contract import ACCESS, EVENT, METRIC, NOON, SECOND, USER
 
 NUM_EVENTS = 6

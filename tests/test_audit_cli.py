@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from fl_store.outbox import Outbox
-from fl_store.rows import AuditRow, Role
+from fl_store.rows import AuditRow
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
+from fl_store.words import Role
 from tests.store_contract import ACCESS, EVENT, USER
 from tests.supabase_server import SupabaseServer
 

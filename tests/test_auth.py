@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from fl_monitor.auth import IDLE_LIMIT, SESSION_LIMIT, Sessions
-from fl_store.rows import Role, SessionRow, UserRow
+from fl_store.rows import SessionRow, UserRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 from tests.store_contract import HASH
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -2,8 +2,10 @@ import pytest
 
 from fl_server.card_watch import CardWatch
 from fl_server.recorder import Recorder
-from fl_store.rows import DataShiftRow, EventRow, RunRow, RunState, utc_now
+from fl_store.rows import DataShiftRow, EventRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from luna16.data_card import ScanFacts, make_data_card
 
 GE, SIEMENS = (

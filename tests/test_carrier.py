@@ -10,7 +10,8 @@ from fl_core.errors import RowRefusedError, StoreUnavailableError, TableRefusedE
 from fl_core.locks import try_lock
 from fl_store import carrier as module
 from fl_store.carrier import Carrier, CarrierThread, pause_s
-from fl_store.rows import EventRow, MetricRow, Row
+from fl_store.rows import EventRow, Row
+from fl_store.run_rows import MetricRow
 from fl_store.schema import TABLES
 from fl_store.sqlite import SqliteStore
 from tests.store_contract import EVENT, EVERY_KIND, METRIC

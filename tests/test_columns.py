@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.dialects import sqlite
 
 from fl_store.columns import Document, Number, Text, UtcTime, Words
-from fl_store.rows import Role
+from fl_store.words import Role
 
 DIALECT = sqlite.dialect()  # type: ignore[no-untyped-call]
 NOON = datetime(2026, 3, 29, 12, tzinfo=UTC)

@@ -9,8 +9,10 @@ from fl_server import grid as grid_module
 from fl_server.cross_scores import CrossScore, read_cross_scores
 from fl_server.launch import _keep_config
 from fl_server.server_app import conduct_recorded
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from luna16.config import ModelConfig
 from luna16.counts import score
 from luna16.model import build_model

@@ -20,9 +20,11 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl
 from fl_server.site_watch import Work
-from fl_store.rows import EventRow, PresenceRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, PresenceRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.site_access import set_site_access
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from tests.fake_grid import FakeGrid, FakeSite
 
 SILENT = {"train": None}

@@ -8,7 +8,9 @@ from rich.console import Console
 
 from fl_server.cross_scores import FILE_NAME
 from fl_server.end_tables import draw_end
-from fl_store.rows import FEDERATION, Metric, MetricRow, utc_now
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow
 from fl_store.sqlite import SqliteStore
 
 CROSS = [

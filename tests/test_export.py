@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from fl_server.export import make_csv, make_json
-from fl_store.rows import FEDERATION, Metric, MetricRow, NotFinite, utc_now
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AUC = MetricRow("run-1", 1, "north", Metric.AUC, 0.1 + 0.2, 120, NOON)

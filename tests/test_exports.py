@@ -17,8 +17,11 @@ from fl_monitor.routes import COOKIE, make_routes
 from fl_monitor.service import Service, make_service
 from fl_monitor.snapshot import RunRows
 from fl_store.accounts import add_user
-from fl_store.rows import FEDERATION, Metric, MetricRow, NotFinite, Role, RunRow, RunState, utc_now
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunState
 
 EVIL = "=cmd|' /C calc'!A0"
 

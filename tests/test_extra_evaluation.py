@@ -11,8 +11,10 @@ from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from tests.fake_grid import FakeGrid, FakeSite
 
 CONFIG = RunConfig.model_validate({"federation": {"round_timeout_s": 0.3}})

@@ -10,8 +10,9 @@ from fl_monitor.feed import ANSWERS_KEPT, PACKED_KEPT, Feed
 from fl_monitor.library import ChosenRuns
 from fl_monitor.snapshot import Snapshot, SnapshotReader
 from fl_monitor.viewer import Query, Viewer
-from fl_store.rows import Role, utc_now
+from fl_store.rows import utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 ANNA = Query("live", Viewer("anna", Role.ANALYST))
 NORA = Query("live", Viewer("nora", Role.CLIENT, "north"))

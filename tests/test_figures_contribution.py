@@ -1,5 +1,5 @@
 from fl_monitor.figures.contribution import contribution_chart
-from fl_store.rows import Metric
+from fl_store.metrics import Metric
 from tests.site_rows import RANKS, part, run_of, score
 
 CHANGES = tuple(

@@ -5,7 +5,8 @@ import pytest
 
 from fl_monitor.figures.froc import MOST_FRAMES, detection_chart, froc_by_round, froc_chart
 from fl_monitor.snapshot import RunRows, SnapshotReader
-from fl_store.rows import DETECTION_SENSITIVITIES, FEDERATION, SENSITIVITIES, Metric, utc_now
+from fl_store.metrics import DETECTION_SENSITIVITIES, FEDERATION, SENSITIVITIES, Metric
+from fl_store.rows import utc_now
 from fl_store.sqlite import SqliteStore
 
 RANKS = {"east": 0, "north": 1, "south": 2}

@@ -9,7 +9,9 @@ from fl_monitor.figures.froc import froc_chart
 from fl_monitor.figures.progress import make_progress_charts
 from fl_monitor.figures.style import PALETTE, PEER_COLOR, site_colors
 from fl_monitor.snapshot import RunRows, SnapshotReader
-from fl_store.rows import FEDERATION, Metric, MetricRow, utc_now
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow
 from fl_store.sqlite import SqliteStore
 
 RANKS = {"east": 0, "north": 1, "south": 2}

@@ -6,7 +6,9 @@ from fl_monitor.figures.by_diameter import diameter_chart
 from fl_monitor.figures.calibration import calibration_error_chart, reliability_chart
 from fl_monitor.figures.fairness import fairness_chart, find_spreads
 from fl_monitor.figures.shift import shift_charts
-from fl_store.rows import FEDERATION, Curve, CurveRow, DataShiftRow, Metric
+from fl_store.metrics import FEDERATION, Curve, Metric
+from fl_store.rows import DataShiftRow
+from fl_store.run_rows import CurveRow
 from tests.site_rows import NOON, RANKS, ROUND, run_of, score
 
 POINTS = {"mean_probability": [0.1, 0.9], "share_positive": [0.05, 0.7], "num_examples": [900, 10]}

@@ -7,7 +7,9 @@ import pytest
 from fl_monitor.blocks import Chart
 from fl_monitor.figures.runs import compare_charts, label_runs, run_colors, smooth
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import FEDERATION, Metric, MetricRow, RunRow, RunState
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import MetricRow, RunRow
+from fl_store.words import RunState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -12,8 +12,11 @@ from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.final_test import hold_final_test
 from fl_server.recorder import Recorder
 from fl_server.run_folder import RunFolder
-from fl_store.rows import FEDERATION, EventRow, Metric, MetricRow, RunRow, RunState, utc_now
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from luna16.bootstrap import FEWEST_SCANS
 from luna16.counts import Score
 from tests.fake_grid import FakeSite, evaluation_of

@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from fl_server.history import make_history
-from fl_store.rows import FEDERATION, Metric, MetricRow, NotFinite, RunState, utc_now
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 
 
 @pytest.fixture

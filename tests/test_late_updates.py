@@ -7,8 +7,10 @@ from fl_server.grid import PromptGrid
 from fl_server.late_updates import LateUpdates
 from fl_server.recorder import Recorder
 from fl_server.site_watch import Work
-from fl_store.rows import EventRow, RunRow, RunState, SiteRoundRow, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from tests.fake_grid import FakeGrid
 
 

@@ -12,8 +12,9 @@ from fl_core.processes import find_free_port
 from fl_server import launch
 from fl_server.resumption import Plan
 from fl_server.run_lines import RunLines
-from fl_store.rows import RunRow, RunState, SiteRoundRow, SiteRoundState
+from fl_store.run_rows import RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState, SiteRoundState
 from tests.small_disk import no_file_above
 
 CONFIG = parse_settings(

@@ -10,8 +10,11 @@ from fl_core.replies import EvaluateReply, TrainReply
 from fl_server.leave_one_out import LeaveOneOut, average
 from fl_server.recorder import Recorder
 from fl_server.update import Update
-from fl_store.rows import EventRow, Metric, MetricRow, RunRow, RunState, utc_now
+from fl_store.metrics import Metric
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from luna16.counts import EvalCounts
 from tests.fake_grid import FakeSite, evaluation_of
 

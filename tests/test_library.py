@@ -5,8 +5,10 @@ import pytest
 
 from fl_monitor import library
 from fl_monitor.library import MOST_COMPARED, RunLibrary, compared_ids, read_run
-from fl_store.rows import FEDERATION, RunRow, RunState
+from fl_store.metrics import FEDERATION
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 
 
 @pytest.fixture

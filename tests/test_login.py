@@ -6,8 +6,9 @@ from fl_monitor.auth import Sessions
 from fl_monitor.login import TICKET_LIFE, Login, Tickets
 from fl_monitor.throttle import FREE_FAILURES
 from fl_store.accounts import add_user, set_disabled
-from fl_store.rows import EventRow, LoginAttemptRow, Role, SessionRow, utc_now
+from fl_store.rows import EventRow, LoginAttemptRow, SessionRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PASSWORD = "correct horse"

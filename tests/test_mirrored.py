@@ -9,10 +9,12 @@ import pytest
 from fl_core.errors import StoreUnavailableError
 from fl_store.base import Store
 from fl_store.mirrored import CoordinatorStore, MirroredStore, MonitorStore, copy_logins, copy_requests
-from fl_store.rows import EventRow, RunRequest, RunRequestRow, RunRow, SessionRow, SiteAccessRow, UserRow
+from fl_store.rows import EventRow, SessionRow, SiteAccessRow, UserRow
+from fl_store.run_rows import RunRequestRow, RunRow
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import TIMEOUT, SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
+from fl_store.words import RunRequest
 from tests.store_contract import EVENT, NOON, RUN, SECOND, SESSION, USER, StoreContract
 from tests.supabase_server import SupabaseServer
 from tests.test_carrier import wait_until

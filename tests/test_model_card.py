@@ -8,7 +8,9 @@ import pytest
 from fl_server.model_card import TITLES, write_card
 from fl_server.model_facts import ModelFacts, read_facts
 from fl_server.model_formats import ModelFormat
-from fl_store.rows import FEDERATION, Metric, MetricRow, NotFinite, utc_now
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow
 from luna16.config import DataConfig
 from luna16.geometry import Geometry
 from luna16.patches import extract_patch

@@ -4,15 +4,10 @@ from pathlib import Path
 import pytest
 
 from fl_server.model_facts import ModelFacts, read_facts
-from fl_store.rows import (
-    CPMS_BY_DIAMETER,
-    FEDERATION,
-    Metric,
-    MetricRow,
-    SiteRoundRow,
-    SiteRoundState,
-    utc_now,
-)
+from fl_store.metrics import CPMS_BY_DIAMETER, FEDERATION, Metric
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow, SiteRoundRow
+from fl_store.words import SiteRoundState
 from tests.conftest import Rehearsal
 from tests.exported_run import SITES, play_run, tell_of_site
 

@@ -13,8 +13,10 @@ from fl_monitor.model_routes import open_model
 from fl_monitor.routes import COOKIE, make_routes
 from fl_monitor.service import Service, make_service
 from fl_store.accounts import add_user
-from fl_store.rows import CheckpointRow, EventRow, Role, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import CheckpointRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 WEIGHTS = b"weights of a small model" * 100_000
 ROW = CheckpointRow(

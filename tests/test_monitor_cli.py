@@ -14,8 +14,8 @@ from fl_core.errors import AddressInUseError, UsageError
 from fl_monitor.cli import app, check_port
 from fl_monitor.scan_limits import KEEP_HOURS, MEMORY_GB, SEARCH_MINUTES, SPACE_GB, ScanLimits
 from fl_store.accounts import add_user
-from fl_store.rows import Role
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 RunMonitor = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 

@@ -6,8 +6,9 @@ from streamlit.testing.v1 import AppTest
 from fl_monitor.pages.login import no_user_text, wrong_text
 from fl_monitor.service import service_of
 from fl_store.accounts import add_user
-from fl_store.rows import Role, SessionRow
+from fl_store.rows import SessionRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 MONITOR_APP = Path(__file__).parent.parent / "monitor_app.py"
 

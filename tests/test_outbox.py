@@ -8,8 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from fl_store.outbox import Outbox, Refusal
-from fl_store.rows import AuditRow, RoundRow, Row, RunState, utc_now
+from fl_store.rows import AuditRow, Row, utc_now
+from fl_store.run_rows import RoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from tests.store_contract import AUDIT, EVENT, EVERY_KIND, METRIC, NOON, PRESENCE, RUN, SECOND
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from fl_server import patient_writer as module
 from fl_server.patient_writer import PatientWriter
-from fl_store.rows import EventRow, MetricRow
+from fl_store.rows import EventRow
+from fl_store.run_rows import MetricRow
 from fl_store.sqlite import SqliteStore
 from tests.store_contract import EVENT, METRIC, NOON
 

@@ -6,7 +6,8 @@ import pytest
 from fl_core.errors import StoreError
 from fl_monitor import poller as module
 from fl_monitor.poller import Poller
-from fl_store.rows import EventRow, RunRow
+from fl_store.rows import EventRow
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
 
 

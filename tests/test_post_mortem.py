@@ -11,8 +11,10 @@ import pytest
 from fl_core.errors import UsageError
 from fl_server import post_mortem
 from fl_server.post_mortem import write_post_mortem
-from fl_store.rows import EventRow, RunState, SiteRoundRow, SiteRoundState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState, SiteRoundState
 
 UID = "1.3.6.1.4.1.14519.5.2.1.6279.6001.128023902651233986592378348912"
 KEY = "sb_secret_the-key-of-the-project"

@@ -7,18 +7,11 @@ import pytest
 from rich.console import Console
 
 from fl_server.progress_table import RunView, describe_round, draw_run
-from fl_store.rows import (
-    FEDERATION,
-    Metric,
-    MetricRow,
-    NotFinite,
-    RoundRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    utc_now,
-)
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow, RoundRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState, SiteRoundState
 
 
 def draw(view: RunView, now: datetime | None = None) -> str:

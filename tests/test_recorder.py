@@ -13,29 +13,17 @@ from fl_core.replies import TrainReply
 from fl_server.drift import Drift
 from fl_server.recorder import Recorder
 from fl_server.score_sheet import ScoreSheet
-from fl_store.rows import (
+from fl_store.metrics import (
     CPMS_BY_DIAMETER,
     FEDERATION,
     NOT_OF_EVERY_ROUND,
     SENSITIVITIES,
-    CheckpointRow,
-    CurveRow,
-    DataCardRow,
-    EventRow,
     Metric,
-    MetricRow,
-    PresenceKind,
-    PresenceRow,
-    RoundRow,
-    Row,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    SiteRow,
-    utc_now,
 )
+from fl_store.rows import DataCardRow, EventRow, PresenceRow, Row, SiteRow, utc_now
+from fl_store.run_rows import CheckpointRow, CurveRow, MetricRow, RoundRow, RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import PresenceKind, RunState, SiteRoundState
 from luna16.counts import EvalCounts, score
 from luna16.data_card import ScanFacts, make_data_card
 from tests.fake_grid import FakeSite, evaluation_of

@@ -9,17 +9,11 @@ import pytest
 
 from fl_core.errors import UsageError
 from fl_monitor.report import write_report
-from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
-    DataShiftRow,
-    Metric,
-    MetricRow,
-    RunState,
-    SiteRow,
-    utc_now,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import DataShiftRow, SiteRow, utc_now
+from fl_store.run_rows import CheckpointRow, MetricRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 
 
 @pytest.fixture

@@ -18,17 +18,10 @@ from fl_server.resumption import (
     take_up,
     take_up_cut_off,
 )
-from fl_store.rows import (
-    RoundRow,
-    RunRequest,
-    RunRequestRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    utc_now,
-)
+from fl_store.rows import utc_now
+from fl_store.run_rows import RoundRow, RunRequestRow, RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunRequest, RunState, SiteRoundState
 from luna16.model import build_model
 
 CONFIG = RunConfig(federation=FederationConfig(rounds=3))

@@ -11,26 +11,24 @@ import httpx
 import pytest
 
 from fl_store.rows import (
-    CheckpointRow,
     ComparisonRow,
     DataCardRow,
     DataShiftRow,
     EventRow,
     LoginAttemptRow,
-    PresenceKind,
     PresenceRow,
-    Role,
-    RoundRow,
     Row,
     SessionRow,
     SiteAccessRow,
     SiteRow,
     UserRow,
 )
+from fl_store.run_rows import CheckpointRow, RoundRow
 from fl_store.schema import TABLES
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
 from fl_store.wire import to_json
+from fl_store.words import PresenceKind, Role
 from tests.store_contract import (
     AUDIT,
     CURVE,

@@ -20,16 +20,13 @@ from fl_store.rows import (
     DataShiftRow,
     EventRow,
     PresenceRow,
-    RunRequest,
-    RunRequestRow,
-    RunRow,
-    RunState,
     SiteAccessRow,
-    SiteRoundRow,
     SiteRow,
     utc_now,
 )
+from fl_store.run_rows import RunRequestRow, RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunRequest, RunState
 from luna16.config import DataConfig
 from luna16.data_card import BINS, ScanFacts, make_data_card
 from tests.fake_grid import FakeGrid, FakeSite

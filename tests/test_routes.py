@@ -13,8 +13,9 @@ from fl_monitor.routes import COOKIE, OWN_HEADER, make_routes
 from fl_monitor.service import Service, make_service
 from fl_monitor.views import VIEWS
 from fl_store.accounts import add_user, find_user
-from fl_store.rows import Role, SessionRow, utc_now
+from fl_store.rows import SessionRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 
 class Visitor:

@@ -5,8 +5,10 @@ import pytest
 
 from fl_server.recorder import Recorder
 from fl_server.run_control import RunControl, RunStoppedError
-from fl_store.rows import EventRow, RunRequest, RunRequestRow, RunRow, RunState, SiteAccessRow, utc_now
+from fl_store.rows import EventRow, SiteAccessRow, utc_now
+from fl_store.run_rows import RunRequestRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunRequest, RunState
 
 PAUSE, RESUME, STOP = RunRequest.PAUSE, RunRequest.RESUME, RunRequest.STOP
 

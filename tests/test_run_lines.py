@@ -11,8 +11,9 @@ from rich.console import Console
 from fl_core.logs import kept_log
 from fl_server.progress_table import RunView
 from fl_server.run_lines import RunLines
-from fl_store.rows import EventRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 
 
 def put_event(store: SqliteStore, kind: str, text: str, *, s: int = 0) -> None:

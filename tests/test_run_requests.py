@@ -5,8 +5,10 @@ import pytest
 
 from fl_monitor.run_requests import ask_of_run, asked_text, find_open_request, list_offers
 from fl_store.accounts import add_user
-from fl_store.rows import EventRow, Role, RunRequest, RunRequestRow, RunRow, RunState, UserRow
+from fl_store.rows import EventRow, UserRow
+from fl_store.run_rows import RunRequestRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunRequest, RunState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 PAUSE, RESUME, STOP = RunRequest.PAUSE, RunRequest.RESUME, RunRequest.STOP

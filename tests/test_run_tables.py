@@ -9,18 +9,10 @@ from rich.console import Console, RenderableType
 
 from fl_core.config import RunConfig
 from fl_server.run_tables import RunSummary, draw_run_in_full, draw_runs
-from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
-    Metric,
-    MetricRow,
-    NotFinite,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.run_rows import CheckpointRow, MetricRow, RunRow, SiteRoundRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState, SiteRoundState
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 RUN = RunRow("20261122-120000-ab12", "demo", RunState.RUNNING, 20, {}, NOON)

@@ -17,17 +17,11 @@ from fl_core.errors import UsageError
 from fl_server.home_lock import hold_home
 from fl_server.people import name_terminal_user
 from fl_server.runs_cli import find_run, write_whole
-from fl_store.rows import (
-    NOT_OF_EVERY_ROUND,
-    Metric,
-    MetricRow,
-    RunRequest,
-    RunRequestRow,
-    RunRow,
-    RunState,
-    utc_now,
-)
+from fl_store.metrics import NOT_OF_EVERY_ROUND, Metric
+from fl_store.rows import utc_now
+from fl_store.run_rows import MetricRow, RunRequestRow, RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunRequest, RunState
 
 Run = Callable[..., int]
 

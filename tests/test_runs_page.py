@@ -11,8 +11,10 @@ from streamlit.testing.v1 import AppTest
 from fl_monitor.pages.runs import escape_markdown
 from fl_monitor.service import service_of
 from fl_store.accounts import add_user
-from fl_store.rows import Role, RunRequest, RunRequestRow, RunState, UserRow
+from fl_store.rows import UserRow
+from fl_store.run_rows import RunRequestRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunRequest, RunState
 
 
 def choose() -> None:

@@ -8,8 +8,9 @@ import pytest
 
 from fl_monitor.scan_desk import ScanDesk
 from fl_monitor.scan_plan import ScanRefusedError
-from fl_store.rows import EventRow, UploadRow, UploadState, utc_now
+from fl_store.rows import EventRow, UploadRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import UploadState
 from tests.sent_scans import SCAN, add_users, make_desk, offer, row_of, send
 
 

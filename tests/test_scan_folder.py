@@ -5,7 +5,8 @@ import pytest
 
 from fl_monitor.scan_folder import ScanFolder, Upload
 from fl_monitor.scan_plan import Plan, PlannedFile
-from fl_store.rows import UploadRow, UploadState
+from fl_store.rows import UploadRow
+from fl_store.words import UploadState
 from tests.attacked_monitor import HOSTILE
 from tests.sent_scans import NOON
 

@@ -15,8 +15,9 @@ from fl_monitor.routes import COOKIE, OWN_HEADER
 from fl_monitor.scan_intake import MOST_PART_BYTES
 from fl_monitor.service import Service
 from fl_store.accounts import set_role
-from fl_store.rows import EventRow, Role, SessionRow, UploadRow, UploadState
+from fl_store.rows import EventRow, SessionRow, UploadRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, UploadState
 from tests.asgi_visitor import AsgiVisitor
 from tests.attacked_monitor import HOSTILE, make_visitor, sign_in
 from tests.sent_scans import ROOMY, SCAN, run_scan_service

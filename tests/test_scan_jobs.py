@@ -9,8 +9,9 @@ import pytest
 from fl_monitor.scan_desk import ScanDesk
 from fl_monitor.scan_jobs import ScanJobs, keep_progress, read_progress_of
 from fl_monitor.scan_search import Progress
-from fl_store.rows import EventRow, UploadState
+from fl_store.rows import EventRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import UploadState
 from tests.sent_scans import SEARCH, add_users, keep_model, make_desk, program, row_of, send
 
 SLEEP = (

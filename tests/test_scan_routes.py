@@ -10,8 +10,9 @@ import pytest
 from fl_monitor.scan_folder import Upload
 from fl_monitor.scan_jobs import ScanJobs
 from fl_monitor.service import Service
-from fl_store.rows import Role, UploadState, utc_now
+from fl_store.rows import utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, UploadState
 from tests.asgi_visitor import AsgiVisitor
 from tests.attacked_monitor import HOSTILE, make_visitor, sign_in
 from tests.sent_scans import SEARCH, program, row_of, run_scan_service, send

@@ -7,8 +7,9 @@ import pytest
 
 from fl_monitor.scan_desk import ScanDesk
 from fl_monitor.scan_upkeep import sweep
-from fl_store.rows import UploadState, UserRow, utc_now
+from fl_store.rows import UserRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import UploadState
 from tests.sent_scans import NOON, add_users, make_desk, offer, row_of, send
 
 

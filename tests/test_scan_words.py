@@ -10,8 +10,9 @@ from fl_monitor.scan_limits import ScanLimits
 from fl_monitor.scan_search import Progress
 from fl_monitor.scan_slices import View
 from fl_monitor.scan_words import describe_desk, describe_scans, describe_view
-from fl_store.rows import UploadRow, UploadState
+from fl_store.rows import UploadRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import UploadState
 from tests.sent_scans import NOON, SCAN, add_users, make_desk, offer, send
 
 LOST = UploadRow("x", "anna", "scan 9, .zip", 5, 5, UploadState.FAILED, NOON, NOON, "It shows no lung.")

@@ -4,7 +4,8 @@ import pytest
 
 from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
-from fl_store.rows import TEST_METRICS, Curve, CurveRow, Metric, MetricRow
+from fl_store.metrics import TEST_METRICS, Curve, Metric
+from fl_store.run_rows import CurveRow, MetricRow
 from luna16.counts import EvalCounts
 from tests.fake_grid import FakeSite, evaluation_of
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fl_server.score_sheet import ScoredMetric, ScoreSheet
-from fl_store.rows import CPMS_BY_DIAMETER, NOT_OF_EVERY_ROUND, Metric
+from fl_store.metrics import CPMS_BY_DIAMETER, NOT_OF_EVERY_ROUND, Metric
 from luna16.bootstrap import NO_INTERVALS
 from luna16.counts import score
 from luna16.detection.counts import DetectionCounts

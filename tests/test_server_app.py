@@ -8,21 +8,18 @@ from fl_core.config import RunConfig
 from fl_server import grid as grid_module
 from fl_server.launch import _keep_config
 from fl_server.server_app import conduct_recorded
-from fl_store.rows import (
+from fl_store.metrics import Metric
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import (
     CheckpointRow,
-    EventRow,
-    Metric,
     MetricRow,
     RoundRow,
-    RunRequest,
     RunRequestRow,
     RunRow,
-    RunState,
     SiteRoundRow,
-    SiteRoundState,
-    utc_now,
 )
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunRequest, RunState, SiteRoundState
 from luna16.config import ModelConfig
 from luna16.model import build_model
 from tests.fake_grid import Answer, FakeGrid, FakeSite

@@ -5,8 +5,9 @@ import pytest
 from fl_monitor.routes import OWN_HEADER
 from fl_monitor.service import Service
 from fl_monitor.shield import SECURITY_HEADERS
-from fl_store.rows import Role, utc_now
+from fl_store.rows import utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 from tests.asgi_visitor import AsgiVisitor
 from tests.attacked_monitor import ORIGIN, make_visitor, run_service, sign_in
 

@@ -9,8 +9,10 @@ from fl_core.messages import TaskId
 from fl_core.replies import TrainReply
 from fl_server.recorder import Recorder
 from fl_server.shortfalls import Shortfalls
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 
 UPDATE = TrainReply(
     TaskId("r1", 1), {"w": np.zeros(1)}, num_examples=9, loss=0.5, train_s=1, began_at_s=0, batch_size=16

@@ -13,8 +13,10 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.run_control import RunControl
 from fl_server.site_logs import kept_site_logs
-from fl_store.rows import RunRow, RunState, utc_now
+from fl_store.rows import utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from tests.fake_grid import FakeGrid, FakeSite
 
 LINE = json.dumps({"text": "Trained.", "round": 1})

@@ -8,8 +8,10 @@ from fl_server import site_watch
 from fl_server.grid import PromptGrid
 from fl_server.recorder import Recorder
 from fl_server.site_watch import SiteWatch, Work
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 from tests.fake_grid import FakeGrid, FakeSite
 
 HALF = Status("a task", "training", 50, 100)

@@ -9,19 +9,11 @@ from fl_monitor.library import read_run
 from fl_monitor.snapshot import SnapshotReader
 from fl_monitor.views.live import is_online
 from fl_store.base import Store
-from fl_store.rows import (
-    NOT_OF_EVERY_ROUND,
-    EventRow,
-    Metric,
-    MetricRow,
-    PresenceKind,
-    PresenceRow,
-    Role,
-    RunState,
-    UserRow,
-    utc_now,
-)
+from fl_store.metrics import NOT_OF_EVERY_ROUND, Metric
+from fl_store.rows import EventRow, PresenceRow, UserRow, utc_now
+from fl_store.run_rows import MetricRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import PresenceKind, Role, RunState
 from tests.store_contract import HASH
 
 HOUR_AGO = utc_now() - timedelta(hours=1)

@@ -11,8 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from fl_core.errors import StoreError, StoreTooNewError, StoreUnavailableError
+from fl_store.metrics import NotFinite
 from fl_store.outbox import Outbox
-from fl_store.rows import EventRow, MetricRow, NotFinite, Row, RunRow
+from fl_store.rows import EventRow, Row
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.sqlite import SqliteStore
 from tests.store_contract import EVENT, EVERY_KIND, METRIC, RUN, SITE, SITE_ROUND, StoreContract

@@ -7,7 +7,8 @@ from typer.testing import CliRunner, Result
 from fl_core.errors import ConfigError, StoreError, StoreUnavailableError
 from fl_server.store_cli import app
 from fl_store.connect import open_local_store
-from fl_store.rows import EventRow, RunRow
+from fl_store.rows import EventRow
+from fl_store.run_rows import RunRow
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
 from tests.store_contract import EVENT, RUN

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from fl_monitor.stragglers import Straggler, find_stragglers
-from fl_store.rows import SiteRoundState
+from fl_store.words import SiteRoundState
 from tests.site_rows import ROUND, at, part, run_of
 
 

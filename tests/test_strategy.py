@@ -34,23 +34,19 @@ from fl_server.run_control import RunControl
 from fl_server.run_folder import RunFolder
 from fl_server.server_app import train_rounds
 from fl_server.strategy import NoduleFedAvg
-from fl_store.rows import (
-    FEDERATION,
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import EventRow, SiteAccessRow, utc_now
+from fl_store.run_rows import (
     CheckpointRow,
-    EventRow,
-    Metric,
     MetricRow,
     RoundRow,
-    RunRequest,
     RunRequestRow,
     RunRow,
-    RunState,
-    SiteAccessRow,
     SiteRoundRow,
-    utc_now,
 )
 from fl_store.site_access import set_site_access
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunRequest, RunState
 from luna16.bootstrap import FEWEST_SCANS
 from luna16.counts import score
 from luna16.detection.calibration import fit_calibration

@@ -13,16 +13,9 @@ from fl_monitor.summary import (
     state_words,
 )
 from fl_monitor.wording import DASH
-from fl_store.rows import (
-    FEDERATION,
-    Metric,
-    MetricRow,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import RunState, SiteRoundState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = RunRow("run-1", "Pilot", RunState.RUNNING, num_rounds=4, config={}, started_at=NOON)

@@ -8,7 +8,8 @@ from threading import Thread
 import pytest
 
 from fl_core.errors import RowRefusedError, StoreUnavailableError, TableRefusedError
-from fl_store.rows import EventRow, MetricRow, RunRow, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.schema import SCHEMA_VERSION
 from fl_store.supabase import PAGE_ROWS, SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings

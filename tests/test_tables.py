@@ -4,7 +4,8 @@ import pytest
 
 from fl_monitor import tables
 from fl_monitor.tables import TableReader
-from fl_store.rows import EventRow, RunRow
+from fl_store.rows import EventRow
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from fl_store.accounts import add_user, check_password, find_user, get_user
-from fl_store.rows import Role, SiteRow, utc_now
+from fl_store.rows import SiteRow, utc_now
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 PASSWORD = "correct horse"
 ADD_ANNA = ("add", "anna", "--role", "analyst")

@@ -11,7 +11,8 @@ from fl_monitor.viewer import Viewer
 from fl_monitor.views.activity import make
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH
-from fl_store.rows import EventRow, LoginAttemptRow, Role, UploadRow, UploadState
+from fl_store.rows import EventRow, LoginAttemptRow, UploadRow
+from fl_store.words import Role, UploadState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CARL = Viewer("carl", Role.SERVER)

@@ -9,7 +9,8 @@ from fl_monitor.viewer import Viewer
 from fl_monitor.views import VIEWS, account, admin
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH
-from fl_store.rows import LoginAttemptRow, Role, SessionRow, SiteAccessRow, SiteRow, UserRow
+from fl_store.rows import LoginAttemptRow, SessionRow, SiteAccessRow, SiteRow, UserRow
+from fl_store.words import Role
 from tests.store_contract import HASH
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -10,19 +10,10 @@ from fl_monitor.views import live
 from fl_monitor.views.live import presence_text
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH
-from fl_store.rows import (
-    EventRow,
-    Metric,
-    MetricRow,
-    PresenceKind,
-    PresenceRow,
-    Role,
-    RoundRow,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import Metric
+from fl_store.rows import EventRow, PresenceRow
+from fl_store.run_rows import MetricRow, RoundRow, RunRow, SiteRoundRow
+from fl_store.words import PresenceKind, Role, RunState, SiteRoundState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = RunRow("run-1", "Pilot", RunState.RUNNING, num_rounds=4, config={}, started_at=NOON)

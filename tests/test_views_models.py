@@ -9,7 +9,8 @@ from fl_monitor.snapshot import Snapshot
 from fl_monitor.viewer import Viewer
 from fl_monitor.views import models
 from fl_monitor.views.seen import Seen
-from fl_store.rows import CheckpointRow, Role, RunRow, RunState
+from fl_store.run_rows import CheckpointRow, RunRow
+from fl_store.words import Role, RunState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 RUN = RunRow("run-1", "Pilot", RunState.FINISHED, 4, {}, NOON)

@@ -1,5 +1,6 @@
 from fl_monitor.views.quality import describe_faults
-from fl_store.rows import FEDERATION, DataShiftRow, Metric, NotFinite
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.rows import DataShiftRow
 from tests.site_rows import ANALYST, NOON, NORTH, blocks_of, look, part, run_of, score
 
 NAN = score("north", Metric.VALIDATION_LOSS, None, 3, not_finite=NotFinite.NAN)

@@ -1,4 +1,4 @@
-from fl_store.rows import SiteRoundState
+from fl_store.words import SiteRoundState
 from tests.site_rows import ANALYST, NORTH, at, blocks_of, look, part, run_of, words
 
 FAILED = part("south", state=SiteRoundState.FAILED, reason="Out of memory.")

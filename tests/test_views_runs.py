@@ -12,19 +12,9 @@ from fl_monitor.views import runs
 from fl_monitor.views.runs import duration_text, read_smoothing
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH
-from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
-    Metric,
-    MetricRow,
-    NotFinite,
-    Role,
-    RoundRow,
-    RunRequest,
-    RunRequestRow,
-    RunRow,
-    RunState,
-)
+from fl_store.metrics import FEDERATION, Metric, NotFinite
+from fl_store.run_rows import CheckpointRow, MetricRow, RoundRow, RunRequestRow, RunRow
+from fl_store.words import Role, RunRequest, RunState
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 FIRST = RunRow("run-1", "Pilot", RunState.FINISHED, 4, {}, NOON, NOON + timedelta(minutes=90))

@@ -3,7 +3,7 @@ import re
 from fl_monitor.access import Viewer
 from fl_monitor.assets import read_static
 from fl_monitor.blocks import to_plain
-from fl_store.rows import Role
+from fl_store.words import Role
 from tests.site_rows import blocks_of, look
 
 SCRIPTS = ("scans.js", "scan_sender.js", "scan_viewer.js", "slices.js")

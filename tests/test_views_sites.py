@@ -1,14 +1,8 @@
 from datetime import timedelta
 from typing import Any
 
-from fl_store.rows import (
-    ComparisonRow,
-    DataCardRow,
-    PresenceKind,
-    PresenceRow,
-    SiteAccessRow,
-    SiteRow,
-)
+from fl_store.rows import ComparisonRow, DataCardRow, PresenceRow, SiteAccessRow, SiteRow
+from fl_store.words import PresenceKind
 from tests.site_rows import ANALYST, NOON, NORTH, at, blocks_of, look, part, run_of, words
 
 SITES = tuple(SiteRow(site, "1", 20, 5, NOON, NOON, "0.1.0") for site in ("north", "south"))

@@ -3,8 +3,10 @@ import pytest
 from fl_server import wait_lines
 from fl_server.recorder import Recorder
 from fl_server.wait_lines import WaitLines
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import RunState
 
 
 def test_lines_come_after_fifteen_seconds_and_then_less_and_less_often(

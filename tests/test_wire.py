@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 
 from fl_core.errors import RowRefusedError
-from fl_store.rows import MetricRow, Row, RunRow
+from fl_store.rows import Row
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.wire import from_json, to_json
 from tests.store_contract import EVERY_KIND, METRIC, RUN, SITE_ROUND
 

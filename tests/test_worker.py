@@ -28,7 +28,9 @@ from fl_core.replies import JoinReply
 from fl_server.bundle import PYPROJECT
 from fl_server.superlink import SuperLink
 from fl_store.connect import open_store
-from fl_store.rows import EventRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RunRow
+from fl_store.words import RunState
 
 SECRET = "/data/patients/1.3.6.1.4.1.14519.5.2.1.mhd"
 REQUEST = httpx.Request("POST", "http://127.0.0.1")

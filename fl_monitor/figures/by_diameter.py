@@ -17,7 +17,8 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.summary import federation_metrics
 from fl_monitor.wording import count_text, number_text
-from fl_store.rows import CPMS_BY_DIAMETER, FEDERATION, Metric, MetricRow
+from fl_store.metrics import CPMS_BY_DIAMETER, FEDERATION, Metric
+from fl_store.run_rows import MetricRow
 
 MOST_FRAMES = 100
 """A slider goes through so many of the last finished rounds."""

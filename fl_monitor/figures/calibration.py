@@ -18,7 +18,8 @@ from fl_monitor.figures.style import (
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import count_text, number_text
-from fl_store.rows import FEDERATION, Curve, CurveRow, Metric
+from fl_store.metrics import FEDERATION, Curve, Metric
+from fl_store.run_rows import CurveRow
 
 
 def reliability_chart(rows: RunRows, ranks: SiteRanks) -> Chart:

@@ -7,7 +7,7 @@ from fl_monitor.figures.style import SiteRanks, figure_by_round, in_order
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import signed_text
-from fl_store.rows import Metric
+from fl_store.metrics import Metric
 
 
 def contribution_chart(rows: RunRows, ranks: SiteRanks) -> Chart:

@@ -10,7 +10,7 @@ from fl_monitor.figures.style import SiteRanks, figure_by_round, in_order, line_
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import number_text
-from fl_store.rows import SiteRoundRow
+from fl_store.run_rows import SiteRoundRow
 
 Measure = Callable[[SiteRoundRow], float | None]
 

@@ -20,7 +20,7 @@ from fl_monitor.figures.style import (
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import number_text
-from fl_store.rows import FEDERATION, Metric
+from fl_store.metrics import FEDERATION, Metric
 
 LEAST_SITES = 2
 

@@ -21,7 +21,7 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.summary import federation_metrics
 from fl_monitor.wording import number_text, rate_of
-from fl_store.rows import DETECTION_SENSITIVITIES, FEDERATION, SENSITIVITIES, Metric
+from fl_store.metrics import DETECTION_SENSITIVITIES, FEDERATION, SENSITIVITIES, Metric
 
 MOST_FRAMES = 100
 """A slider goes through so many of the last finished rounds."""

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from fl_monitor.figures.style import NO_COLOR, PEER_COLOR
 from fl_monitor.language import gettext as _
-from fl_store.rows import RoundRow, SiteRoundRow
+from fl_store.run_rows import RoundRow, SiteRoundRow
 
 
 class Phase(Enum):

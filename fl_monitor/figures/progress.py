@@ -25,7 +25,8 @@ from fl_monitor.figures.style import (
 )
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import FEDERATION, Metric, RoundRow, SiteRoundRow
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import RoundRow, SiteRoundRow
 
 ROUNDS_TIMED = 20
 """The chart of seconds shows so many last rounds."""

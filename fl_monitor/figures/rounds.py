@@ -24,7 +24,7 @@ from fl_monitor.figures.style import (
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import number_text
-from fl_store.rows import RoundRow
+from fl_store.run_rows import RoundRow
 
 ROUNDS_SHOWN = 20
 """The slider goes through so many of the last rounds."""

@@ -12,7 +12,8 @@ from fl_monitor.figures.style import NO_COLOR, PALETTE, SYMBOLS, figure_by_round
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.wording import number_text
-from fl_store.rows import FEDERATION, Metric, MetricRow
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.run_rows import MetricRow
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 MOST_SMOOTHING = 0.95

@@ -8,7 +8,8 @@ import plotly.graph_objects as go
 from fl_monitor.access import PEER
 from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
-from fl_store.rows import FEDERATION, MetricRow
+from fl_store.metrics import FEDERATION
+from fl_store.run_rows import MetricRow
 
 # After Okabe and Ito, Color Universal Design (2008); blue and orange moved to show on white and on black.
 PALETTE = ("#1F83C6", "#D98C00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")

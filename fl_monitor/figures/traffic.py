@@ -20,7 +20,7 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.traffic import total_traffic
 from fl_monitor.wording import size_text
-from fl_store.rows import SiteRoundRow
+from fl_store.run_rows import SiteRoundRow
 
 BARS_SHOWN = 60
 FEWEST_ROUNDS = 5

@@ -9,7 +9,8 @@ from fl_monitor.gate import monitor
 from fl_monitor.language import gettext as _
 from fl_monitor.pages.deeds import act, fresh_key, refuse
 from fl_monitor.roles import role_text
-from fl_store.rows import Role, UserRow
+from fl_store.rows import UserRow
+from fl_store.words import Role
 
 LONGEST_NAME = 32
 

@@ -8,7 +8,7 @@ from fl_core.errors import UsageError
 from fl_monitor.administration import Administration
 from fl_monitor.gate import current_user, monitor
 from fl_monitor.markdown import as_text
-from fl_store.rows import Role
+from fl_store.words import Role
 
 _SAID = "fl-said"
 _TURN = "fl-turn"

@@ -5,7 +5,7 @@ import streamlit as st
 from fl_monitor.gate import monitor
 from fl_monitor.language import gettext as _
 from fl_monitor.summary import run_state_text
-from fl_store.rows import RunRow
+from fl_store.run_rows import RunRow
 
 NEWEST = ""
 RUNS_OFFERED = 100

@@ -16,7 +16,9 @@ from fl_monitor.pages.run_choice import RUNS_OFFERED
 from fl_monitor.run_requests import ask_of_run, asked_text, find_open_request, list_offers, offer_text
 from fl_monitor.summary import run_state_text
 from fl_monitor.views.runs import read_smoothing
-from fl_store.rows import Role, RunRequest, RunRequestRow, RunRow, UserRow
+from fl_store.rows import UserRow
+from fl_store.run_rows import RunRequestRow, RunRow
+from fl_store.words import Role, RunRequest
 
 FOLLOW_EVERY_S = 2.0
 PARAMS = ("runs", "find", "smooth")

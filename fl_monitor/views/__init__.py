@@ -8,21 +8,19 @@ from fl_monitor.blocks import Page
 from fl_monitor.views import account, activity, admin, live, models, quality, rounds, runs, scan, sites
 from fl_monitor.views.seen import Seen
 from fl_store.rows import (
-    CheckpointRow,
     ComparisonRow,
     DataCardRow,
     DataShiftRow,
     EventRow,
     LoginAttemptRow,
-    Role,
-    RunRequestRow,
-    RunRow,
     SessionRow,
     SiteAccessRow,
     SiteRow,
     UploadRow,
     UserRow,
 )
+from fl_store.run_rows import CheckpointRow, RunRequestRow, RunRow
+from fl_store.words import Role
 
 EVERYBODY = frozenset(Role)
 COORDINATOR = frozenset({Role.SERVER})

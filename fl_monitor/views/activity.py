@@ -8,7 +8,8 @@ from fl_monitor.language import gettext as _
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH, size_text
 from fl_store.base import RowT
-from fl_store.rows import EventRow, LoginAttemptRow, UploadRow, UploadState
+from fl_store.rows import EventRow, LoginAttemptRow, UploadRow
+from fl_store.words import UploadState
 
 LINES_SHOWN = 100
 

@@ -23,17 +23,10 @@ from fl_monitor.summary import (
 )
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import count_text, number_text
-from fl_store.rows import (
-    STATE_SEPARATOR,
-    EventRow,
-    Metric,
-    MetricRow,
-    PresenceKind,
-    PresenceRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-)
+from fl_store.metrics import Metric
+from fl_store.rows import STATE_SEPARATOR, EventRow, PresenceRow
+from fl_store.run_rows import MetricRow, SiteRoundRow
+from fl_store.words import PresenceKind, RunState, SiteRoundState
 
 NUM_EVENTS_SHOWN = 12
 

@@ -7,7 +7,8 @@ from fl_monitor.blocks import Block, Cell, Column, Header, Note, Page, Part, Tab
 from fl_monitor.language import gettext as _
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import number_text, size_text
-from fl_store.rows import CheckpointRow, Role, RunRow
+from fl_store.run_rows import CheckpointRow, RunRow
+from fl_store.words import Role
 
 MAY_DOWNLOAD = frozenset({Role.SERVER, Role.CLIENT})
 

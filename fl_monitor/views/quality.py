@@ -17,7 +17,9 @@ from fl_monitor.summary import quality_figures
 from fl_monitor.views.run_header import head_run_page
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import metric_text
-from fl_store.rows import DataShiftRow, Metric, MetricRow, NotFinite
+from fl_store.metrics import Metric, NotFinite
+from fl_store.rows import DataShiftRow
+from fl_store.run_rows import MetricRow
 
 FAULTS_SHOWN = 8
 

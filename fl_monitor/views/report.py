@@ -22,18 +22,10 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows, rank_sites
 from fl_monitor.summary import federation_metrics, key_figures, seconds_of
 from fl_monitor.wording import DASH, count_text, interval_text, number_text
-from fl_store.rows import (
-    TEST_METRICS,
-    CheckpointRow,
-    DataCardRow,
-    DataShiftRow,
-    Metric,
-    MetricRow,
-    RoundRow,
-    RunRow,
-    SiteRoundState,
-    SiteRow,
-)
+from fl_store.metrics import TEST_METRICS, Metric
+from fl_store.rows import DataCardRow, DataShiftRow, SiteRow
+from fl_store.run_rows import CheckpointRow, MetricRow, RoundRow, RunRow
+from fl_store.words import SiteRoundState
 
 Line = tuple[Cell | str, ...]
 

@@ -15,7 +15,8 @@ from fl_monitor.views.report import rounds_table
 from fl_monitor.views.run_header import head_run_page
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH, count_text, number_text
-from fl_store.rows import SiteRoundRow, SiteRoundState
+from fl_store.run_rows import SiteRoundRow
+from fl_store.words import SiteRoundState
 
 FAILURES_SHOWN = 50
 FAILURES = (SiteRoundState.FAILED, SiteRoundState.LATE)

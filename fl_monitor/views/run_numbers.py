@@ -8,7 +8,8 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.summary import RUN_TONES, federation_metrics, run_state_text
 from fl_monitor.wording import DASH, count_text, metric_text, number_text
-from fl_store.rows import CPMS_BY_DIAMETER, SENSITIVITIES, Metric, MetricRow
+from fl_store.metrics import CPMS_BY_DIAMETER, SENSITIVITIES, Metric
+from fl_store.run_rows import MetricRow
 
 SHOWN = (
     Metric.CPM,

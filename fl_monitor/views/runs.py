@@ -17,7 +17,7 @@ from fl_monitor.summary import RUN_TONES, run_state_text
 from fl_monitor.views.run_numbers import list_last_numbers
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH, number_text
-from fl_store.rows import CheckpointRow, RunRequestRow, RunRow
+from fl_store.run_rows import CheckpointRow, RunRequestRow, RunRow
 
 BEST, LAST = "best", "last"
 

@@ -17,15 +17,9 @@ from fl_monitor.views.live import is_online, presence_text
 from fl_monitor.views.run_header import head_run_page
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH, count_text, number_text
-from fl_store.rows import (
-    ComparisonRow,
-    DataCardRow,
-    PresenceKind,
-    PresenceRow,
-    SiteAccessRow,
-    SiteRoundRow,
-    SiteRow,
-)
+from fl_store.rows import ComparisonRow, DataCardRow, PresenceRow, SiteAccessRow, SiteRow
+from fl_store.run_rows import SiteRoundRow
+from fl_store.words import PresenceKind
 
 UPDATES_SHOWN = 60
 Line = tuple[Cell | str, ...]

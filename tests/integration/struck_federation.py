@@ -14,7 +14,9 @@ from typing import Any
 
 import psutil
 
-from fl_store.rows import EventRow, RoundRow, RunRow, RunState, utc_now
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import RoundRow, RunRow
+from fl_store.words import RunState
 from tests.integration.fault_cells import Cell, Fault, Phase, Target
 from tests.integration.test_federation import Workplace, is_eventually
 

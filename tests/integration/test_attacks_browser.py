@@ -20,8 +20,9 @@ from fl_monitor.shield import SECURITY_HEADERS
 from fl_monitor.views import VIEWS
 from fl_store.accounts import set_role
 from fl_store.connect import open_store
-from fl_store.rows import EventRow, LoginAttemptRow, Role, RunState, SessionRow, SiteAccessRow, UserRow
+from fl_store.rows import EventRow, LoginAttemptRow, SessionRow, SiteAccessRow, UserRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunState
 from tests.attacked_monitor import HOSTILE, NOON, PASSWORD, password_hash
 from tests.conftest import Rehearsal, serve_monitor
 

@@ -19,7 +19,9 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from fl_store.rows import EventRow, RoundRow, RunRow, RunState, SiteRoundRow, SiteRoundState
+from fl_store.rows import EventRow
+from fl_store.run_rows import RoundRow, RunRow, SiteRoundRow
+from fl_store.words import RunState, SiteRoundState
 from luna16.config import DataConfig
 from tests.integration import test_federation
 from tests.integration.test_federation import Workplace

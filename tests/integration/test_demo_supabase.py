@@ -9,20 +9,14 @@ import pytest
 
 from fl_core.processes import find_free_port
 from fl_store.connect import open_local_store
+from fl_store.metrics import NOT_OF_EVERY_ROUND, WHOLE_SCAN_METRICS, Metric
 from fl_store.outbox import Outbox
-from fl_store.rows import (
-    NOT_OF_EVERY_ROUND,
-    WHOLE_SCAN_METRICS,
-    Metric,
-    MetricRow,
-    Row,
-    RunRow,
-    RunState,
-    UserRow,
-)
+from fl_store.rows import Row, UserRow
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
+from fl_store.words import RunState
 from tests.conftest import prepare_supabase
 from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace, is_eventually
 from tests.supabase_server import SupabaseServer

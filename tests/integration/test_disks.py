@@ -3,7 +3,8 @@
 import pytest
 
 from fl_server.resume_point import find_resume_point
-from fl_store.rows import CheckpointRow, RoundRow, RunRow, RunState
+from fl_store.run_rows import CheckpointRow, RoundRow, RunRow
+from fl_store.words import RunState
 from luna16.checkpoint import load_checkpoint
 from tests.integration import test_federation
 from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace, is_eventually

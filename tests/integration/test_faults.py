@@ -17,7 +17,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fl_store.rows import EventRow, RoundRow, RunRow, RunState, SiteRoundRow, SiteRoundState
+from fl_store.rows import EventRow
+from fl_store.run_rows import RoundRow, RunRow, SiteRoundRow
+from fl_store.words import RunState, SiteRoundState
 from luna16.config import DataConfig
 from luna16.dataset import load_shard
 from tests.integration import test_federation

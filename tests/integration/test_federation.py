@@ -25,25 +25,17 @@ from safetensors.torch import load_file
 from fl_core.processes import find_free_port
 from fl_store.base import RowT
 from fl_store.connect import open_store
-from fl_store.rows import (
-    FEDERATION,
-    NOT_OF_EVERY_ROUND,
+from fl_store.metrics import FEDERATION, NOT_OF_EVERY_ROUND, Metric
+from fl_store.rows import DataCardRow, EventRow, PresenceRow, SiteRow, utc_now
+from fl_store.run_rows import (
     CheckpointRow,
-    DataCardRow,
-    EventRow,
-    Metric,
     MetricRow,
-    PresenceRow,
     RoundRow,
-    RunRequest,
     RunRequestRow,
     RunRow,
-    RunState,
     SiteRoundRow,
-    SiteRoundState,
-    SiteRow,
-    utc_now,
 )
+from fl_store.words import RunRequest, RunState, SiteRoundState
 from luna16.config import ModelConfig, read_course
 from luna16.course import Origin, take_course
 from luna16.data_card import make_data_card

@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from fl_store.rows import Row, RunRow
+from fl_store.rows import Row
+from fl_store.run_rows import RunRow
 from fl_store.schema import TABLES
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings

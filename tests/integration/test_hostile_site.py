@@ -11,18 +11,10 @@ import torch
 from safetensors.torch import load_file
 
 from fl_server.cross_scores import read_cross_scores
-from fl_store.rows import (
-    FEDERATION,
-    EventRow,
-    Metric,
-    MetricRow,
-    RunRequest,
-    RunRow,
-    RunState,
-    SiteRoundRow,
-    SiteRoundState,
-    SiteRow,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import EventRow, SiteRow
+from fl_store.run_rows import MetricRow, RunRow, SiteRoundRow
+from fl_store.words import RunRequest, RunState, SiteRoundState
 from tests.integration import test_federation
 from tests.integration.test_federation import (
     RUN_TIMEOUT_S,

@@ -25,8 +25,10 @@ from fl_core.kit import Kit, read_kit, write_kit
 from fl_core.processes import PARENT_VARIABLE, find_free_port
 from fl_server.certificates import Issued, issue_server_certificate, make_authority
 from fl_store.connect import open_store
-from fl_store.rows import EventRow, RoundRow, RunRequest, SiteRoundRow, SiteRoundState
+from fl_store.rows import EventRow
+from fl_store.run_rows import RoundRow, SiteRoundRow
 from fl_store.site_access import set_site_access
+from fl_store.words import RunRequest, SiteRoundState
 from tests.integration.test_federation import COMMANDS, Workplace, interrupt, is_eventually
 
 pytestmark = pytest.mark.slow

@@ -11,8 +11,10 @@ import pytest
 
 from fl_monitor.report import write_report
 from fl_store.accounts import add_user, find_user
-from fl_store.rows import Role, RunRow, RunState, utc_now
+from fl_store.rows import utc_now
+from fl_store.run_rows import RunRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunState
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

@@ -12,8 +12,8 @@ import psutil
 import pytest
 
 from fl_store.accounts import add_user
-from fl_store.rows import Role
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.soak]
 

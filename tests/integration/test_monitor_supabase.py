@@ -15,7 +15,9 @@ from fl_monitor.routes import COOKIE
 from fl_store.accounts import add_user, find_user
 from fl_store.base import Store
 from fl_store.connect import open_local_store, open_store, open_supabase
-from fl_store.rows import LoginAttemptRow, MetricRow, Role, utc_now
+from fl_store.rows import LoginAttemptRow, utc_now
+from fl_store.run_rows import MetricRow
+from fl_store.words import Role
 from tests.integration.test_monitor_browser import points_of, wait_for_charts
 from tests.supabase_server import SupabaseServer
 

@@ -13,7 +13,9 @@ from safetensors.torch import load_file
 
 from fl_core.kit import read_kit, write_kit
 from fl_server.credentials import Credentials, make_credentials
-from fl_store.rows import EventRow, RoundRow, RunRow, RunState, SiteRoundRow, SiteRoundState
+from fl_store.rows import EventRow
+from fl_store.run_rows import RoundRow, RunRow, SiteRoundRow
+from fl_store.words import RunState, SiteRoundState
 from luna16.config import DataConfig
 from tests.integration import test_federation
 from tests.integration.test_federation import Workplace, is_eventually, simulate

@@ -15,7 +15,7 @@ from fl_monitor.navigation import list_titles
 from fl_monitor.views import VIEWS
 from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
-from fl_store.rows import Role
+from fl_store.words import Role
 from tests.conftest import ROOT, require, serve_monitor
 from tests.integration.conftest import Visitor
 

@@ -17,7 +17,9 @@ from fl_client.worker import Worker
 from fl_core.config import SiteConfig
 from fl_server.credentials import make_credentials
 from fl_server.kits import KitIssuer
-from fl_store.rows import EventRow, RoundRow, SiteRoundRow, SiteRoundState
+from fl_store.rows import EventRow
+from fl_store.run_rows import RoundRow, SiteRoundRow
+from fl_store.words import SiteRoundState
 from tests.conftest import require
 from tests.hostile_bundle import build_hostile_bundle, submit
 from tests.integration.test_federation import RUN_TIMEOUT_S, Workplace, interrupt

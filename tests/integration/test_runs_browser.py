@@ -17,20 +17,11 @@ from PIL import Image
 from fl_core.processes import find_free_port
 from fl_store.accounts import add_user
 from fl_store.connect import open_store
-from fl_store.rows import (
-    FEDERATION,
-    CheckpointRow,
-    EventRow,
-    Metric,
-    MetricRow,
-    Role,
-    RoundRow,
-    RunRequest,
-    RunRequestRow,
-    RunState,
-    utc_now,
-)
+from fl_store.metrics import FEDERATION, Metric
+from fl_store.rows import EventRow, utc_now
+from fl_store.run_rows import CheckpointRow, MetricRow, RoundRow, RunRequestRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, RunRequest, RunState
 from tests.conftest import Rehearsal, serve_monitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]

@@ -15,8 +15,9 @@ import pytest
 from fl_core.processes import find_free_port
 from fl_store.accounts import add_user
 from fl_store.connect import open_local_store
-from fl_store.rows import Role, UploadRow, UploadState
+from fl_store.rows import UploadRow
 from fl_store.sqlite import SqliteStore
+from fl_store.words import Role, UploadState
 from luna16.checkpoint import PackedWeights, save_model
 from luna16.config import ModelConfig
 from luna16.model import build_model

@@ -16,7 +16,8 @@ import pytest
 
 from fl_store.connect import open_local_store, open_store
 from fl_store.outbox import Outbox
-from fl_store.rows import EventRow, MetricRow, PresenceRow, Row, utc_now
+from fl_store.rows import EventRow, PresenceRow, Row, utc_now
+from fl_store.run_rows import MetricRow
 from fl_store.schema import TABLES
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings

@@ -12,11 +12,13 @@ import pytest
 
 from fl_store.mirrored import MirroredStore
 from fl_store.outbox import Outbox
-from fl_store.rows import MetricRow, PresenceRow, RunRow, RunState, utc_now
+from fl_store.rows import PresenceRow, utc_now
+from fl_store.run_rows import MetricRow, RunRow
 from fl_store.schema import TABLES
 from fl_store.sqlite import SqliteStore
 from fl_store.supabase import SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
+from fl_store.words import RunState
 from tests.lossy_proxy import LossyProxy
 from tests.played_run import METRICS_PER_SITE, PlayedRun, TimedStore
 from tests.supabase_server import SupabaseServer

@@ -23,7 +23,8 @@ from fl_store.base import Store
 from fl_store.carrier import Carrier
 from fl_store.connect import open_local_store, open_monitor_store, open_store
 from fl_store.outbox import Backlog, Outbox
-from fl_store.rows import EventRow, LoginAttemptRow, MetricRow, RoundRow, RunRow, SessionRow, utc_now
+from fl_store.rows import EventRow, LoginAttemptRow, SessionRow, utc_now
+from fl_store.run_rows import MetricRow, RoundRow, RunRow
 from fl_store.schema import TABLES
 from fl_store.sqlite import FILE_NAME
 from fl_store.supabase import SupabaseStore
