@@ -10,15 +10,8 @@ from pydantic import AfterValidator, Field, model_validator
 
 from fl_core.errors import ConfigError
 from fl_core.strategies import AnyStrategy, FedAvgSettings, FedProxSettings, LayerPattern
-from luna16.config import (
-    LearningConfig,
-    NetworkName,
-    PositiveInt,
-    Settings,
-    SettingsT,
-    check_settings,
-    read_table,
-)
+from luna16.config import LearningConfig, NetworkName, PositiveInt
+from luna16.settings_file import Settings, SettingsT, check_settings, read_table
 
 SITE_NAME_PATTERN = r"[a-z0-9][a-z0-9-]{0,31}"
 HOST_NAME_PATTERN = r"[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*"

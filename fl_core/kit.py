@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from fl_core.config import ServerAddress, SiteName
 from fl_core.errors import ConfigError, KitError
-from luna16.config import Settings
+from luna16.settings_file import Settings
 from luna16.whole_files import write_json
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from luna16.config import Settings
+from luna16.settings_file import Settings
 
 Positive = Annotated[float, Field(gt=0, le=10, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]

@@ -11,7 +11,7 @@ from fl_core.errors import ConfigError, KeyFileError
 from fl_core.keys import check_private, read_file, write_private
 from fl_core.kit import SigningKey
 from fl_server.certificates import Issued, check_covers, issue_server_certificate, make_authority
-from luna16.config import Settings
+from luna16.settings_file import Settings
 
 FOLDER = "tls"
 AUTHORITY, AUTHORITY_KEY = "ca.pem", "ca.key"

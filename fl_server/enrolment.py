@@ -11,7 +11,7 @@ from fl_core.config import SiteName, check_site_name
 from fl_core.errors import KeyFileError, UsageError
 from fl_core.keys import PublicKey, fingerprint, format_public_key, parse_public_key
 from fl_store.rows import utc_now
-from luna16.config import Settings
+from luna16.settings_file import Settings
 from luna16.whole_files import write_whole
 
 FOLDER = "enrolled"

@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from luna16.config import DataConfig, ModelConfig, check_settings
+from luna16.config import DataConfig, ModelConfig
 from luna16.model import build_model
+from luna16.settings_file import check_settings
 from luna16.whole_files import to_json, written_whole
 
 

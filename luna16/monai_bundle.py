@@ -70,15 +70,7 @@ def make_inference(data: DataConfig) -> dict[str, Any]:
         "files": "$sorted(glob.glob(os.path.join(@dataset_dir, '*.npy')))",
         "model_file": "$os.path.join(@bundle_root, 'models', 'model.ts')",
         "network_def": "$torch.jit.load(@model_file, map_location=@device)",
-        "preprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "LoadImaged", "keys": "image", "reader": "NumpyReader"},
-                {"_target_": "EnsureChannelFirstd", "keys": "image", "channel_dim": "no_channel"},
-                {"_target_": "ScaleIntensityRanged", "keys": "image", "clip": True}
-                | {"a_min": data.hu_min, "a_max": data.hu_max, "b_min": 0, "b_max": 1},
-            ],
-        },
+        "preprocessing": {"_target_": "Compose", "transforms": _list_transforms(data)},
         "dataset": {
             "_target_": "Dataset",
             "data": "$[{'image': file} for file in @files]",
@@ -111,6 +103,15 @@ def make_inference(data: DataConfig) -> dict[str, Any]:
         ],
         "run": ["$@evaluator.run()"],
     }
+
+
+def _list_transforms(data: DataConfig) -> list[dict[str, Any]]:
+    return [
+        {"_target_": "LoadImaged", "keys": "image", "reader": "NumpyReader"},
+        {"_target_": "EnsureChannelFirstd", "keys": "image", "channel_dim": "no_channel"},
+        {"_target_": "ScaleIntensityRanged", "keys": "image", "clip": True}
+        | {"a_min": data.hu_min, "a_max": data.hu_max, "b_min": 0, "b_max": 1},
+    ]
 
 
 def _describe_patch(data: DataConfig) -> dict[str, Any]:

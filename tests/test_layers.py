@@ -24,6 +24,7 @@ MAY_IMPORT_OF_OURS: dict[str, tuple[str, ...]] = {
         "luna16.counts",
         "luna16.data_card",
         "luna16.detection.counts",
+        "luna16.settings_file",
         "luna16.whole_files",
     ),
     "fl_store": CORE_WITHOUT_FLOWER,
