@@ -27,7 +27,7 @@ def write_cross_site_table(
     folder: RunFolder,
 ) -> None:
     """Let all sites score the last update of each that agrees to it, and the last model; write the table."""
-    models = {site: update.weights for site, update in updates.items() if roll_call.shares_model(site)}
+    models = {site: update.weights for site, update in updates.items() if roll_call.member(site).shares_model}
     if unwilling := sorted(updates.keys() - models.keys()):
         text = f"Not in the cross-site table, as it shares no model: {', '.join(unwilling)}."
         recorder.keep_event("not_shared", text)

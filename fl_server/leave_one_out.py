@@ -35,7 +35,7 @@ class LeaveOneOut:
         """Write down how much each update changes the pooled loss; ``whole`` is told of the average."""
         if self._every == 0 or round_no % self._every or len(updates) < 2:
             return
-        unwilling = [site for site in sorted(updates) if not self._roll_call.shares_model(site)]
+        unwilling = [site for site in sorted(updates) if not self._roll_call.member(site).shares_model]
         if unwilling:
             self._tell(unwilling)
             return

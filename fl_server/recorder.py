@@ -6,7 +6,6 @@ Training never waits for a database: rows that cannot be written are held, and t
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from fl_core.errors import StoreError
@@ -20,7 +19,8 @@ from fl_server.patient_writer import PatientWriter
 from fl_server.people import SCREENING
 from fl_server.score_rows import ScoreRows
 from fl_server.score_sheet import ScoreSheet
-from fl_server.site_clock import Exchange, SiteClocks
+from fl_server.site_clock import Exchange
+from fl_server.site_parts import SiteParts
 from fl_store.base import Store
 from fl_store.event_kinds import level_of
 from fl_store.metrics import FEDERATION, Metric
@@ -53,8 +53,7 @@ class Recorder:
         self._run = run
         self._round = RoundRow(run.run_id, round_no=0, started_at=run.started_at)
         self._scores = ScoreRows(run.run_id, round_no=0)
-        self._site_rounds: dict[str, SiteRoundRow] = {}
-        self._clocks = SiteClocks()
+        self._parts = SiteParts(run.run_id)
         self._heartbeat = HeartbeatClock()
 
     @property
@@ -76,8 +75,7 @@ class Recorder:
 
     def keep_stopped(self, reason: str) -> None:
         """Write that the run was stopped, and with it the sites that were at work."""
-        cut_off = [site for site, row in self._site_rounds.items() if not row.state.is_over]
-        self._put(*(self._change_part(site, state=SiteRoundState.STOPPED) for site in cut_off))
+        self._put(*self._parts.stop())
         self.keep_run_state(RunState.STOPPED, reason)
 
     def keep_event(self, kind: str, text: str, site: str | None = None) -> None:
@@ -98,7 +96,7 @@ class Recorder:
 
     def start_clock(self, site: str, exchange: Exchange) -> None:
         """Learn how far off the clock of a site is that has connected."""
-        self._clocks.start(site, exchange)
+        self._parts.start_clock(site, exchange)
 
     def keep_data_card(self, site: str, card: DataCard) -> None:
         """Write what a site tells of its data."""
@@ -124,73 +122,39 @@ class Recorder:
         now = utc_now()
         self._round = RoundRow(self._run.run_id, round_no, started_at=now)
         self._scores = ScoreRows(self._run.run_id, round_no)
-        self._site_rounds = {
-            site: SiteRoundRow(
-                self._run.run_id, round_no, site, SiteRoundState.TRAINING, now, bytes_down=bytes_down
-            )
-            for site in sites
-        }
-        self._put(self._round, *self._site_rounds.values())
+        self._put(self._round, *self._parts.begin(round_no, sites, now, bytes_down))
 
     def keep_trained(self, site: str, reply: TrainReply, bytes_up: int) -> None:
         """Write that a site's update has come."""
-        now = utc_now()
-        part = self._change_part(
-            site,
-            state=SiteRoundState.TRAINED,
-            train_received_at=now,
-            train_began_at=self._find_begin(site, self._site_rounds[site].train_sent_at, reply, now),
-            train_s=reply.train_s,
-            num_examples=reply.num_examples,
-            bytes_up=bytes_up,
-        )
+        part = self._parts.take_update(site, reply, bytes_up)
         self._put(part, self._scores.make_metric(site, Metric.TRAIN_LOSS, reply.loss, reply.num_examples))
 
     def keep_drifts(self, drifts: Mapping[str, Drift]) -> None:
         """Write how far each site's update went, and how far in the direction of all."""
         self._put(
             *(
-                self._change_part(site, update_norm=drift.norm, update_cosine=drift.cosine)
+                self._parts.change(site, update_norm=drift.norm, update_cosine=drift.cosine)
                 for site, drift in drifts.items()
             )
         )
 
     def keep_loss_changes(self, changes: Mapping[str, float | None]) -> None:
         """Write how much higher the pooled validation loss is without each site's update."""
-        metric, weights = Metric.LOSS_CHANGE_WITHOUT, self._site_rounds
+        metric = Metric.LOSS_CHANGE_WITHOUT
         self._put(
             *(
-                self._scores.make_metric(site, metric, change, weights[site].num_examples or 0)
+                self._scores.make_metric(site, metric, change, self._parts.of(site).num_examples or 0)
                 for site, change in changes.items()
             )
         )
 
     def start_evaluation(self, sites: Sequence[str], bytes_down: int) -> None:
         """Write that these sites were sent the new model to evaluate."""
-        now = utc_now()
-        self._put(
-            *(
-                self._change_part(
-                    site,
-                    state=SiteRoundState.EVALUATING,
-                    evaluate_sent_at=now,
-                    bytes_down=self._site_rounds[site].bytes_down + bytes_down,
-                )
-                for site in sites
-            )
-        )
+        self._put(*self._parts.begin_evaluation(sites, bytes_down))
 
     def keep_evaluated(self, site: str, reply: EvaluateReply, bytes_up: int) -> None:
         """Write that a site's counts have come, and the score they give for that site alone."""
-        now, before = utc_now(), self._site_rounds[site]
-        part = self._change_part(
-            site,
-            state=SiteRoundState.DONE,
-            evaluate_received_at=now,
-            evaluate_began_at=self._find_begin(site, before.evaluate_sent_at, reply, now),
-            evaluate_s=reply.evaluate_s,
-            bytes_up=before.bytes_up + bytes_up,
-        )
+        part = self._parts.take_counts(site, reply, bytes_up)
         self._put(part, *self._scores.list_scores(site, ScoreSheet.pool([reply])))
 
     def keep_failure(self, site: str, reason: str) -> None:
@@ -212,13 +176,13 @@ class Recorder:
 
     def keep_no_answer(self, site: str, reason: str) -> None:
         """Write that a site did not answer in its time."""
-        self._put(self._change_part(site, state=SiteRoundState.LATE, reason=reason))
+        self._put(self._parts.change(site, state=SiteRoundState.LATE, reason=reason))
         text = f"Site '{site}' is left behind in round {self._round.round_no}: {reason}"
         self.keep_event("site_late", text, site)
 
     def part_of(self, site: str) -> SiteRoundRow:
         """Return what is known of a site's part of the round."""
-        return self._site_rounds[site]
+        return self._parts.of(site)
 
     def keep_late_update(self, part: SiteRoundRow, late_s: float) -> None:
         """Write that an update has come after its round was closed."""
@@ -231,7 +195,7 @@ class Recorder:
 
     def end_round(self, train_loss: float | None, sheet: ScoreSheet) -> None:
         """Write the federation's numbers and that the round is over."""
-        num_trained = sum(row.num_examples or 0 for row in self._site_rounds.values())
+        num_trained = self._parts.num_examples
         loss = self._scores.make_metric(FEDERATION, Metric.TRAIN_LOSS, train_loss, num_trained)
         self._round = replace(self._round, ended_at=utc_now())
         self._put(loss, *self._scores.list_scores(FEDERATION, sheet), self._round)
@@ -259,26 +223,11 @@ class Recorder:
 
     def site_round_states(self) -> dict[str, str]:
         """Return where each site of the current round is, in words."""
-        return {site: str(row.state) for site, row in self._site_rounds.items()}
-
-    def _find_begin(
-        self, site: str, sent_at: datetime | None, reply: TrainReply | EvaluateReply, received_at: datetime
-    ) -> datetime | None:
-        """Return when a site began its work, in our time; None if it was sent none."""
-        if sent_at is None:
-            return None
-        work_s = reply.train_s if isinstance(reply, TrainReply) else reply.evaluate_s
-        exchange = Exchange(sent_at.timestamp(), reply.began_at_s, received_at.timestamp(), work_s)
-        return self._clocks.find_begin(site, exchange)
+        return {site: str(state) for site, state in self._parts.states().items()}
 
     def _end_part(self, site: str, reason: str, kind: str, text: str) -> None:
-        self._put(self._change_part(site, state=SiteRoundState.FAILED, reason=reason))
+        self._put(self._parts.change(site, state=SiteRoundState.FAILED, reason=reason))
         self.keep_event(kind, text, site)
-
-    def _change_part(self, site: str, **changes: Any) -> SiteRoundRow:
-        """Change what is known of a site's part of the round, and return it to be written."""
-        self._site_rounds[site] = replace(self._site_rounds[site], **changes)
-        return self._site_rounds[site]
 
     def _put(self, *rows: Row) -> None:
         self._writer.put(*rows)

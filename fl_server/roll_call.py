@@ -18,13 +18,13 @@ from fl_core.errors import ConfigError, MessageError, RunFailedError, TaskDeclin
 from fl_core.replies import JoinReply, PrepareReply
 from fl_server.card_watch import CardWatch
 from fl_server.grid import PromptGrid
+from fl_server.member import Member
 from fl_server.progress_table import format_duration
 from fl_server.recorder import Recorder
 from fl_server.run_control import RunControl
 from fl_server.site_clock import Exchange
 from fl_server.wait_lines import WaitLines
 from fl_store.rows import STATE_SEPARATOR, SiteRow, utc_now
-from luna16.data_card import DataCard
 
 logger = logging.getLogger(__name__)
 
@@ -36,24 +36,6 @@ class Question:
     node_id: int
     message_type: str
     asked_at: datetime
-
-
-@dataclass
-class Member:
-    """A connected site; it takes part in rounds once it is ready, which it is when it has told its card."""
-
-    node_id: int
-    who: JoinReply
-    card: DataCard | None = None
-    num_train_patches: int = 0
-    num_set_aside: int = 0
-    shares_model: bool = False
-    shares_log: bool = False
-
-    @property
-    def is_ready(self) -> bool:
-        """Say whether it has prepared its data."""
-        return self.card is not None
 
 
 class RollCall:
@@ -156,29 +138,13 @@ class RollCall:
         """Return the name of the site behind a node that is or was a member."""
         return self._names[node_id]
 
-    def node_of(self, site: str) -> int:
-        """Return the node that a member has or had last."""
-        return self._members[site].node_id
-
-    def num_train_patches_of(self, site: str) -> int:
-        """Return how many patches a member says it can train on."""
-        return self._members[site].num_train_patches
-
-    def num_set_aside_of(self, site: str) -> int:
-        """Return how many of its scans a member says it cannot use."""
-        return self._members[site].num_set_aside
+    def member(self, site: str) -> Member:
+        """Return a site that is or was connected."""
+        return self._members[site]
 
     def tell_left_out(self, site: str, reason: str) -> None:
         """Let a member know why its update is not in the average."""
         self._ask(self._members[site].node_id, messages.LEFT_OUT, messages.pack_reason(reason))
-
-    def shares_model(self, site: str) -> bool:
-        """Say whether a member agrees that others score its updates."""
-        return self._members[site].shares_model
-
-    def shares_log(self, site: str) -> bool:
-        """Say whether a member agrees to tell its log."""
-        return self._members[site].shares_log
 
     def _gather(self) -> list[str]:
         """Return the sites that are ready for a round; only here is one left out or let in again."""
@@ -247,9 +213,7 @@ class RollCall:
         member = self._members[site]
         if member.node_id != node_id:
             return  # the site has come back with a new node, which is still to answer
-        member.card, member.num_train_patches = data.card, data.num_train_patches
-        member.shares_model, member.shares_log = data.shares_model, data.shares_log
-        member.num_set_aside = data.num_set_aside
+        member.make_ready(data)
         now = utc_now()
         scans = data.num_train_scans, data.num_validation_scans
         self._recorder.keep_site(SiteRow(site, str(node_id), *scans, now, now, member.who.version))

@@ -25,7 +25,7 @@ class Shortfalls:
                 "ran out of memory.",
                 site,
             )
-        known = self._most_set_aside.get(site, self._roll_call.num_set_aside_of(site))
+        known = self._most_set_aside.get(site, self._roll_call.member(site).num_set_aside)
         if reply.num_set_aside > known:
             self._most_set_aside[site] = reply.num_set_aside
             self._recorder.keep_event(

@@ -45,7 +45,8 @@ def _keep_logs(grid: PromptGrid, roll_call: RollCall, folder: Path, run_id: str)
 
 def _gather(grid: PromptGrid, roll_call: RollCall, folder: Path, run_id: str) -> dict[str, str]:
     """Ask the sites and write their files; returns why there is none of a site."""
-    asked = {site: node for site, node in roll_call.ready_nodes().items() if roll_call.shares_log(site)}
+    ready = roll_call.ready_nodes()
+    asked = {site: node for site, node in ready.items() if roll_call.member(site).shares_log}
     missing = dict.fromkeys(asked, "It did not answer.")
     for site, reply in _ask(grid, asked, messages.pack_log_request(run_id)):
         try:

@@ -149,7 +149,7 @@ class NoduleFedAvg(FedAvg):
         content = RecordDict(
             {messages.ARRAYS: messages.pack_weights(as_numpy(arrays)), messages.CONFIG: config}
         )
-        nodes = {site: self._roll_call.node_of(site) for site in sorted(self.updates)}
+        nodes = {site: self._roll_call.member(site).node_id for site in sorted(self.updates)}
         tasks = [
             Message(content, dst_node_id=node_id, message_type=MessageType.EVALUATE)
             for node_id in nodes.values()

@@ -78,7 +78,7 @@ class UpdateIntake:
         }
 
     def _expect_of(self, site: str) -> Expected:
-        return Expected(self._task_id, self._sent, self._roll_call.num_train_patches_of(site))
+        return Expected(self._task_id, self._sent, self._roll_call.member(site).num_train_patches)
 
     def _leave_out(self, site: str, reason: str) -> None:
         """Write down that an update was no good, and tell the site; after too many it sits out."""

@@ -1,4 +1,5 @@
 from collections.abc import Collection
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -48,8 +49,8 @@ class Consent:
     def __init__(self, *unwilling: str) -> None:
         self.unwilling = unwilling
 
-    def shares_model(self, site: str) -> bool:
-        return site not in self.unwilling
+    def member(self, site: str) -> SimpleNamespace:
+        return SimpleNamespace(shares_model=site not in self.unwilling)
 
 
 def make_update(value: float, num_examples: int) -> Update:

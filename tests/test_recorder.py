@@ -1,7 +1,6 @@
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -88,25 +87,6 @@ def test_update_is_written_when_it_comes(recorder: Recorder, store: SqliteStore)
     assert row.train_received_at >= row.train_sent_at
     assert metrics(store, "north") == {Metric.TRAIN_LOSS: 0.5}
     assert site_round(store, "south").state is SiteRoundState.TRAINING
-
-
-def test_begin_of_work_lies_between_sending_and_receiving(recorder: Recorder, store: SqliteStore) -> None:
-    recorder.start_round(1, ["north"], bytes_down=0)
-    sent_at = site_round(store).train_sent_at
-    began_at_s = sent_at.timestamp() + 1000.001
-    recorder.keep_trained("north", replace(UPDATE, train_s=1e-6, began_at_s=began_at_s), bytes_up=0)
-    row = site_round(store)
-    times = [sent_at, row.train_began_at, row.train_received_at]
-    assert sorted(filter(None, times)) == times
-
-
-def test_bytes_of_training_and_evaluation_add_up(recorder: Recorder, store: SqliteStore) -> None:
-    recorder.start_round(1, ["north"], bytes_down=100)
-    recorder.keep_trained("north", UPDATE, bytes_up=90)
-    recorder.start_evaluation(["north"], bytes_down=10)
-    assert site_round(store).state is SiteRoundState.EVALUATING
-    recorder.keep_evaluated("north", EVALUATION, bytes_up=1)
-    assert (site_round(store).bytes_down, site_round(store).bytes_up) == (110, 91)
 
 
 def test_scores_of_a_site_are_written_when_its_counts_come(recorder: Recorder, store: SqliteStore) -> None:

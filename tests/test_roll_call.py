@@ -90,7 +90,7 @@ def test_scans_that_a_site_cannot_use_are_told_with_those_that_it_can(
     assert events(store, "site_ready") == [
         "Site 'north' is ready: 7 scans to train on, 2 to validate on; it cannot use 3 more."
     ]
-    assert roll_call.num_set_aside_of("north") == 3
+    assert roll_call.member("north").num_set_aside == 3
 
 
 def test_site_is_told_how_to_cut_its_patches(flower: FakeGrid, roll_call: RollCall) -> None:
@@ -160,7 +160,7 @@ def test_site_that_comes_back_has_what_it_had_until_it_has_prepared_anew(
     flower.nodes = {5: replace(north, instead={messages.PREPARE: None})}
     call_all(roll_call)
     assert list(grid.get_node_ids()) == []
-    assert roll_call.num_train_patches_of("north") == 900
+    assert roll_call.member("north").num_train_patches == 900
 
 
 def test_name_of_a_site_that_has_gone_is_free(

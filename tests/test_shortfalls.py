@@ -1,6 +1,7 @@
 """What a site does less than it was asked is told once, and again only when it gets worse."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,8 +23,8 @@ UPDATE = TrainReply(
 class Members:
     """A roll call in which every site has told that it cannot use one scan."""
 
-    def num_set_aside_of(self, _site: str) -> int:
-        return 1
+    def member(self, _site: str) -> SimpleNamespace:
+        return SimpleNamespace(num_set_aside=1)
 
 
 @pytest.fixture
