@@ -1,10 +1,6 @@
 """One hospital at work: its shard, model and device, kept warm from round to round."""
 
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TypeVar
 
 import torch
 
@@ -12,6 +8,7 @@ from fl_client.consent import check_num_sites, check_task, count_round
 from fl_client.display import OnStep, SiteDisplay
 from fl_client.home import SiteHome
 from fl_client.personal import PersonalLayers
+from fl_client.shard_keeper import ShardKeeper
 from fl_client.shared_log import read_shared_log
 from fl_client.workbench import Workbench
 from fl_core.config import SiteConfig, TaskSettings
@@ -21,7 +18,7 @@ from luna16.checkpoint import Checkpoint
 from luna16.config import DataConfig, ModelConfig, TrainingConfig
 from luna16.counts import score
 from luna16.data_card import DataCard, make_data_card
-from luna16.dataset import PatchSet, Shard, load_shard, use_shard
+from luna16.dataset import PatchSet, Shard
 from luna16.detection.counts import DetectionCounts
 from luna16.detection.detector import Detector
 from luna16.detection.mark_scores import count_detections
@@ -29,19 +26,7 @@ from luna16.detection.shard import detect_in_shard
 from luna16.evaluation import group_by_scan, predict_logits
 from luna16.model import build_model, select_device
 from luna16.scan_scores import ScanScores, score_exactly
-from luna16.shard_card import make_shard_card
 from luna16.training import TrainResult, train_locally
-
-ResultT = TypeVar("ResultT")
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """A shard, how its patches are cut, and its data card."""
-
-    config: DataConfig
-    shard: Shard
-    card: DataCard
 
 
 class Site:
@@ -55,9 +40,8 @@ class Site:
         self._home = home
         self._display = display
         self._bench = bench
-        self._preparing = threading.Lock()
         self._device = _select_device(config)
-        self._prepared: Prepared | None = None
+        self._shards = ShardKeeper(config, home, display)
         self._built: tuple[ModelConfig, torch.nn.Module] | None = None
         self._fitting: dict[TaskSettings, TrainingConfig] = {}
 
@@ -77,7 +61,7 @@ class Site:
 
     def prepare(self, config: DataConfig) -> Shard:
         """Return the shard, its patches cut as ``config`` says; the work is done once."""
-        return self._prepare(config).shard
+        return self._shards.prepare(config).shard
 
     def tell_card(self, config: DataConfig) -> DataCard:
         """Return the shard's data card and say here that the coordinator is told it.
@@ -87,7 +71,7 @@ class Site:
         if not self.config.consent.share_data_card:
             self._display.say("keeps its data card to itself")
             return make_data_card([])
-        card = self._prepare(config).card
+        card = self._shards.prepare(config).card
         self._display.say(f"tells the coordinator its data card: {_show_card(card)}; `luna16 card` shows it")
         return card
 
@@ -121,7 +105,7 @@ class Site:
                 on_step=on_step,
             )
 
-        model, result = self._use_shard(settings.data, train)
+        model, result = self._shards.use(settings.data, train)
         self._fitting[settings] = training.model_copy(update={"batch_size": result.batch_size})
         self._display.say(
             f"round {round_no}  trained on {result.num_examples} patches in {result.seconds:.1f} s, "
@@ -144,7 +128,7 @@ class Site:
             )
             return group_by_scan(logits, patch_set)
 
-        scans = self._use_shard(settings.data, evaluate)
+        scans = self._shards.use(settings.data, evaluate)
         own = score_exactly(scans)
         self._display.say(
             f"round {round_no}  evaluated on {len(scans)} {'test ' if on_test else ''}scans, "
@@ -177,15 +161,6 @@ class Site:
         self._display.rest()
         return counts
 
-    def _use_shard(self, config: DataConfig, work: Callable[[Shard], ResultT]) -> ResultT:
-        """Do work on the shard, which is mended where its patches on disk turn out to be damaged."""
-        prepared = self._prepare(config)
-        shard, result = use_shard(prepared.shard, work)
-        with self._preparing:
-            if self._prepared is prepared:
-                self._prepared = replace(prepared, shard=shard)
-        return result
-
     def _follow(self, round_no: int, work: str) -> OnStep:
         """Show how far a task is, here and to the coordinator; each step ends it if there is a newer one."""
         show = self._display.show(f"round {round_no}: {work}")
@@ -195,36 +170,6 @@ class Site:
             self._bench.advance(work, num_done, num_steps)
 
         return on_step
-
-    def _prepare(self, config: DataConfig) -> Prepared:
-        with self._preparing:
-            if self._prepared is None or self._prepared.config != config:
-                self._prepared = self._load_shard(config)
-                self._home.keep_data_config(config)
-            return self._prepared
-
-    def _load_shard(self, config: DataConfig) -> Prepared:
-        on_progress = self._display.show("reading scans")
-        try:
-            shard = load_shard(
-                self.config.data_root,
-                self._home.cache_folder,
-                config,
-                subsets=self.config.subsets,
-                on_progress=on_progress,
-            )
-            shard, card = use_shard(shard, self._make_card)
-        except (ValueError, OSError) as error:
-            raise SiteDataError(f"Site '{self.config.site}': {error}") from error
-        test = f", {shard.test.num_scans} for the test at the end" if shard.test else ""
-        self._display.say(
-            f"{shard.train.num_scans} scans to train on ({shard.train.num_positives} nodule patches, "
-            f"{shard.train.num_negatives} others), {shard.validation.num_scans} to validate on{test}"
-        )
-        return Prepared(config, shard, card)
-
-    def _make_card(self, shard: Shard) -> DataCard:
-        return make_shard_card(self.config.data_root, shard, subsets=self.config.subsets)
 
     def _load_model(self, config: ModelConfig, weights: Weights) -> torch.nn.Module:
         if self._built is None or self._built[0] != config:

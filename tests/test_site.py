@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from rich.console import Console
 
 from fl_client import site as site_module
@@ -53,18 +52,6 @@ def weights_of(seed: int = 0) -> Weights:
     return {n: t.numpy() for n, t in build_model(ModelConfig(seed=seed)).state_dict().items()}
 
 
-def test_shard_is_cut_once_and_remembered(
-    site: Site, home: SiteHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shard = site.prepare(DATA)
-    assert (shard.train.num_scans, shard.validation.num_scans) == (2, 1)
-    monkeypatch.setattr(site_module, "load_shard", None)  # a second look at the scans would be an error
-    monkeypatch.setattr(site_module, "make_shard_card", None)
-    assert site.prepare(DATA) is shard
-    assert site.tell_card(DATA).num_scans is None
-    assert home.last_data_config() == DATA
-
-
 def test_hospital_sees_that_its_data_card_is_told(site: Site, paper: io.StringIO) -> None:
     site.prepare(DATA)
     assert "data card" not in paper.getvalue()
@@ -73,21 +60,6 @@ def test_hospital_sees_that_its_data_card_is_told(site: Site, paper: io.StringIO
     assert line.endswith(
         "tells the coordinator its data card: nothing, as there are too few scans; `luna16 card` shows it"
     )
-
-
-def test_table_of_scanners_that_cannot_be_read_is_told_with_the_name_of_the_site(
-    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path
-) -> None:
-    root = Path(shutil.copytree(scans, tmp_path / "data"))
-    (root / "scanners.csv").write_text("seriesuid,model\n")
-    with pytest.raises(SiteDataError, match=r"^Site 'north': scanners.csv, line 1: no column manufacturer"):
-        make_site(home, paper, data_root=root).prepare(DATA)
-
-
-def test_other_way_of_cutting_is_followed(site: Site) -> None:
-    site.prepare(DATA)
-    other = site.prepare(DataConfig(patch_size_vox=12))
-    assert other.train.patches_hu.shape[1:] == (12, 12, 12)
 
 
 def test_training_changes_the_weights_and_tells_how(site: Site, paper: io.StringIO) -> None:
@@ -177,28 +149,6 @@ def test_nothing_said_holds_a_scan_uid(site: Site, scans: Path, paper: io.String
     assert all(file.series_uid not in said for file in find_scans(scans, None))
 
 
-def test_scan_that_was_set_aside_is_told_once_and_by_its_place(
-    home: SiteHome, paper: io.StringIO, scans: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    root = Path(shutil.copytree(scans, tmp_path / "data"))
-    min((root / "subset0").glob("*.raw")).unlink()
-    shard = make_site(home, paper, data_root=root).prepare(DATA)
-    assert shard.train.num_scans + shard.validation.num_scans == 2
-    told = caplog.text + paper.getvalue()
-    assert told.count("subset0, scan 1 of 3 in name order: its .raw file is missing. It is set aside.") == 1
-    assert told.count("set aside") == 1
-
-
-def test_data_that_cannot_be_used_is_told_with_the_name_of_the_site(
-    home: SiteHome, paper: io.StringIO, tmp_path: Path
-) -> None:
-    site = make_site(home, paper, data_root=tmp_path / "nowhere")
-    with pytest.raises(SiteDataError, match=r"^Site 'north': .*nowhere") as refusal:
-        site.prepare(DATA)
-    assert "\n" not in str(refusal.value)
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_device_that_is_not_there_is_told_with_the_name_of_the_site(
     home: SiteHome, paper: io.StringIO, scans: Path
 ) -> None:
