@@ -15,18 +15,16 @@ from rich.live import Live
 from fl_core.config import RunConfig
 from fl_core.disk import LITTLE, explain_disk, find_write_fault
 from fl_core.errors import DiskError, FedLunaError, RunFailedError, StoreError, StoreUnavailableError
-from fl_core.kit import warn_if_expiring
 from fl_core.logs import kept_log
 from fl_server.bundle import build_bundle
-from fl_server.credentials import RENEW, Credentials
+from fl_server.credentials import Credentials
 from fl_server.doorkeeper import Doorkeeper
 from fl_server.end_tables import draw_end
-from fl_server.enrolment import Enrolments
 from fl_server.progress_table import RunView, draw_run
 from fl_server.resumption import Plan, close_parts, reopen
 from fl_server.run_lines import RunLines
 from fl_server.run_report import write_report
-from fl_server.start_checks import check_layers, check_quorum
+from fl_server.start_checks import check_layers, open_credentials
 from fl_server.superlink import SuperLink, SuperLinkEndedError
 from fl_store.base import Store
 from fl_store.rows import EventRow, utc_now
@@ -54,9 +52,7 @@ def launch_run(plan: Plan, home: Path, store: Store, console: Console) -> RunRow
     RunFailedError if the run failed.
     """
     check_layers(plan.config)
-    credentials = None if plan.config.server.insecure else _open_credentials(home)
-    if credentials:
-        check_quorum(plan.config, [enrolment.site for enrolment in Enrolments(home)])
+    credentials = open_credentials(plan.config, home)
     run = plan.run or _make_run(plan.config)
     log = home / "runs" / run.run_id / LOG_NAME
     with kept_log(log, process="fl-server", run=run.run_id):
@@ -168,16 +164,6 @@ def _make_run(config: RunConfig) -> RunRow:
 
 def _keep_config(config: RunConfig, folder: Path) -> None:
     write_whole(folder / "config.toml", tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
-
-
-def _open_credentials(home: Path) -> Credentials:
-    """Read the coordinator's certificates, and warn of what expires within 30 days."""
-    credentials = Credentials.read(home)
-    warn_if_expiring("The server certificate", credentials.expires_at, RENEW)
-    for enrolment in Enrolments(home):
-        what_to_do = f"`fl-server sites kit {enrolment.site}` writes a new one."
-        warn_if_expiring(f"The kit of site '{enrolment.site}'", enrolment.kit_expires_at, what_to_do)
-    return credentials
 
 
 def _welcome(config: RunConfig, run: RunRow, credentials: Credentials | None) -> str:

@@ -1,10 +1,14 @@
 """What a run's configuration asks for beside what is there, looked at before anything is started."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from fl_core.config import RunConfig
 from fl_core.errors import ConfigError
+from fl_core.kit import warn_if_expiring
 from fl_core.strategies import match_layers
+from fl_server.credentials import RENEW, Credentials
+from fl_server.enrolment import Enrolments
 
 
 def check_layers(config: RunConfig) -> None:
@@ -36,3 +40,19 @@ def check_quorum(config: RunConfig, enrolled: Sequence[str]) -> None:
             f"federation.min_sites is {min_sites}, but enrolled are {len(enrolled)}: "
             f"{', '.join(enrolled) or 'none'}. `fl-server sites add NAME --key FILE` enrols a site."
         )
+
+
+def open_credentials(config: RunConfig, home: Path) -> Credentials | None:
+    """Read the coordinator's certificates, and warn of what expires within 30 days; None without TLS.
+
+    KeyFileError if there are none, ConfigError if too few sites are enrolled.
+    """
+    if config.server.insecure:
+        return None
+    credentials, enrolments = Credentials.read(home), list(Enrolments(home))
+    warn_if_expiring("The server certificate", credentials.expires_at, RENEW)
+    for enrolment in enrolments:
+        what_to_do = f"`fl-server sites kit {enrolment.site}` writes a new one."
+        warn_if_expiring(f"The kit of site '{enrolment.site}'", enrolment.kit_expires_at, what_to_do)
+    check_quorum(config, [enrolment.site for enrolment in enrolments])
+    return credentials

@@ -6,12 +6,12 @@ from flwr.app import ArrayRecord, ConfigRecord, Message, MessageType, MetricReco
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg
 
-from fl_core import messages, replies
+from fl_core import messages
 from fl_core.config import RunConfig
 from fl_core.errors import MessageError, NoAnswerError, RunFailedError, TaskDeclinedError
-from fl_core.replies import EvaluateReply
 from fl_server.aggregation import Aggregation
 from fl_server.best_model import BestModel
+from fl_server.counts_intake import CountsIntake
 from fl_server.dispatch import Dispatch, Errand
 from fl_server.extra_evaluation import ExtraEvaluation
 from fl_server.leave_one_out import LeaveOneOut
@@ -20,10 +20,8 @@ from fl_server.recorder import Recorder
 from fl_server.resume_point import ResumePoint
 from fl_server.roll_call import RollCall
 from fl_server.run_folder import RunFolder
-from fl_server.score_sheet import ScoreSheet
 from fl_server.update import Update, as_arrays, as_numpy, average_losses
 from fl_server.update_intake import UpdateIntake
-from luna16.detection.calibration import Calibration, fit_calibration
 
 FIRST_PAUSE_S = 5.0
 """Before a round is held again; twice as long before each further time."""
@@ -59,7 +57,7 @@ class NoduleFedAvg(FedAvg):
         evaluation = ExtraEvaluation(config, dispatch, roll_call, recorder, on_test=False)
         every = config.federation.leave_one_out_every
         self._leave_one_out = LeaveOneOut(every, evaluation, roll_call, recorder)
-        self._evaluations: dict[str, EvaluateReply] = {}
+        self._counts = CountsIntake(config.federation.min_sites, recorder)
         self._arrays = ArrayRecord()
         self._task = ConfigRecord()
         self._round_no = 0
@@ -104,7 +102,7 @@ class NoduleFedAvg(FedAvg):
         messages.tell_num_sites(config, len(list(grid.get_node_ids())))
         tasks = self.aggregation.configure_train(server_round, arrays, config, grid)
         self._intake.begin(server_round, as_numpy(arrays))
-        self._evaluations = {}
+        self._counts.begin(server_round)
         self._recorder.start_round(server_round, sorted(map(self._site_of, tasks)), _count_bytes(tasks))
         return tasks
 
@@ -163,7 +161,7 @@ class NoduleFedAvg(FedAvg):
         is_usual = not (self._best.is_last(round_no) and self._config.detect_in_last_round)
         errand = Errand(
             f"The scoring of round {round_no}",
-            self._take_evaluation,
+            self._counts.take,
             self._note_failure,
             quorum=self._config.min_sites,
             size=1.0 if is_usual else None,
@@ -179,13 +177,13 @@ class NoduleFedAvg(FedAvg):
 
         NoLongerBetterError if the run is to end here.
         """
-        sheet = ScoreSheet.pool(list(self._evaluations.values()))
+        sheet = self._counts.pool()
         weights = self._arrays.to_torch_state_dict()
-        calibration = self._calibrate(sheet)
-        is_best = self._has_enough_scores() and self._best.take(server_round, sheet.score)
+        calibration = self._counts.calibrate(sheet)
+        is_best = self._counts.is_enough() and self._best.take(server_round, sheet.score)
         kept = self._folder.keep_model(weights, server_round, sheet.score, calibration, is_best=is_best)
         self._recorder.keep_checkpoints(kept)
-        self._leave_one_out.measure_if_due(server_round, self.updates, self._evaluations)
+        self._leave_one_out.measure_if_due(server_round, self.updates, self._counts.counts)
         self._recorder.end_round(average_losses(self.updates), sheet)
         if history := self._recorder.make_history():
             self._folder.keep_history(history)
@@ -194,16 +192,6 @@ class NoduleFedAvg(FedAvg):
         return MetricRecord(
             {name: value for name, value in vars(sheet.score).items() if isinstance(value, float)}
         )
-
-    def _calibrate(self, sheet: ScoreSheet) -> Calibration | None:
-        """Fit probabilities to the marks of whole scans, if the sites told them."""
-        if sheet.detection is None:
-            return None
-        try:
-            return fit_calibration(sheet.detection.marks)
-        except ValueError as error:
-            self._recorder.keep_event("not_calibrated", str(error))
-            return None
 
     def _lose_round(self, round_no: int, repeats_left: int) -> None:
         """Hold a round with too few good updates again, with the same model; RunFailedError at last."""
@@ -218,29 +206,6 @@ class NoduleFedAvg(FedAvg):
         self._recorder.keep_event("round_repeated", text)
         self._dispatch.rest(pause_s)
         self.gather_updates(self.configure_train(round_no, self._arrays, self._task, self._dispatch.grid))
-
-    def _take_evaluation(self, site: str, message: Message) -> bool:
-        """Write down a site's counts the moment they come."""
-        try:
-            reply = replies.unpack_evaluate_reply(message.content)
-        except MessageError as error:
-            self._note_failure(site, error)
-            return False
-        self._evaluations[site] = reply
-        self._recorder.keep_evaluated(site, reply, messages.count_bytes(message.content))
-        return True
-
-    def _has_enough_scores(self) -> bool:
-        """Say whether enough sites have scored a model to compare it with others: few scans mean little."""
-        num_sites = len(self._evaluations)
-        if num_sites >= self._config.min_sites:
-            return True
-        text = (
-            f"The model of round {self._round_no} was scored by {num_sites} sites, fewer than "
-            f"{self._config.min_sites} (min_sites in [federation]): it is not compared with the best."
-        )
-        self._recorder.keep_event("scored_by_few", text)
-        return False
 
     def _note_failure(self, site: str, error: MessageError) -> None:
         keep = {

@@ -1,9 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from fl_core.config import FederationConfig, RunConfig
-from fl_core.errors import ConfigError
+from fl_core.config import FederationConfig, RunConfig, ServerConfig
+from fl_core.errors import ConfigError, KeyFileError
 from fl_core.strategies import FedAvgSettings, match_layers
-from fl_server.start_checks import check_layers, check_quorum
+from fl_server.start_checks import check_layers, check_quorum, open_credentials
 from luna16.config import ModelConfig, NetworkName
 from luna16.model import build_model
 
@@ -38,6 +40,12 @@ def test_quorum_of_more_sites_than_are_enrolled_is_refused_with_their_names() ->
         check_quorum(config, ["north", "south"])
     with pytest.raises(ConfigError, match="enrolled are 0: none"):
         check_quorum(config, [])
+
+
+def test_credentials_are_asked_for_unless_the_run_goes_without_tls(tmp_path: Path) -> None:
+    assert open_credentials(RunConfig(server=ServerConfig(insecure=True)), tmp_path) is None
+    with pytest.raises(KeyFileError):
+        open_credentials(RunConfig(), tmp_path)
 
 
 @pytest.mark.slow
