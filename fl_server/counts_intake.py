@@ -45,8 +45,8 @@ class CountsIntake:
         if num_sites >= self._min_sites:
             return True
         text = (
-            f"The model of round {self._round_no} was scored by {num_sites} sites, fewer than "
-            f"{self._min_sites} (min_sites in [federation]): it is not compared with the best."
+            f"The model of round {self._round_no} was scored by too few sites: {num_sites}, expected at "
+            f"least {self._min_sites} (min_sites in [federation]). It is not compared with the best."
         )
         self._recorder.keep_event("scored_by_few", text)
         return False

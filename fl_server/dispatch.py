@@ -18,6 +18,7 @@ from fl_server.recorder import Recorder
 from fl_server.roll_call import RollCall
 from fl_server.site_watch import SiteWatch, Work
 from fl_server.wait_lines import WaitLines
+from fl_store.rows import LOST
 
 LOOK_EVERY_S = 1.0
 NUM_IDLE = 2
@@ -176,7 +177,7 @@ class Dispatch:
     def _note(self, work: Work) -> str:
         """Say in a word how it is with a site at work, beside the state of its part."""
         if self._watch.lost_s(work.site) is not None:
-            return "lost"
+            return LOST
         return f"{work.status.percent} %" if work.status and work.status.num_steps else ""
 
     def _tell(self, work: Work) -> str:

@@ -196,7 +196,7 @@ class NoduleFedAvg(FedAvg):
     def _lose_round(self, round_no: int, repeats_left: int) -> None:
         """Hold a round with too few good updates again, with the same model; RunFailedError at last."""
         lost = (
-            f"Round {round_no} has good updates of {len(self.updates)} sites, expected at least "
+            f"Round {round_no} has too few good updates: {len(self.updates)}, expected at least "
             f"{self._config.min_sites} (min_sites in [federation])"
         )
         if repeats_left == 0:

@@ -126,6 +126,8 @@ class ComparisonRow:
 
 
 STATE_SEPARATOR = " · "
+LOST = "lost"
+"""The note at the state of a site that is connected, but has not been heard of for too long."""
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def test_scores_of_too_few_sites_are_told(intake: CountsIntake, store: SqliteSto
     intake.take("north", answer(replies.pack_evaluate_reply(evaluation_of(COUNTS))))
     assert not intake.is_enough()
     (event,) = store.get(EventRow, kind="scored_by_few")
-    assert event.text.startswith("The model of round 2 was scored by 1 sites, fewer than 2")
+    assert event.text.startswith("The model of round 2 was scored by too few sites: 1, expected at least 2")
 
 
 def test_without_marks_there_is_nothing_to_calibrate(intake: CountsIntake) -> None:

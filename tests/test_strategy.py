@@ -388,7 +388,7 @@ def test_round_with_too_few_good_updates_is_held_again_with_the_same_model(feder
     assert all(np.array_equal(started_with[name], tensor.numpy()) for name, tensor in START.items())
     (event,) = federation.store.get(EventRow, kind="round_repeated")
     assert event.text == (
-        "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation]); "
+        "Round 1 has too few good updates: 1, expected at least 2 (min_sites in [federation]); "
         "it is held again in 0 s."
     )
 
@@ -457,7 +457,7 @@ def test_too_few_good_updates_end_the_run_with_a_clear_line(federation: Federati
     with pytest.raises(RunFailedError) as failure:
         federation.run([NORTH, instead_of_training(None)])
     assert str(failure.value) == (
-        "Round 1 has good updates of 1 sites, expected at least 2 (min_sites in [federation])."
+        "Round 1 has too few good updates: 1, expected at least 2 (min_sites in [federation])."
     )
     assert not (federation.folder / "last.safetensors").exists()
 

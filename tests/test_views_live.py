@@ -2,6 +2,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from fl_monitor.blocks import Block, Cell, Page, Table
 from fl_monitor.language import speaking
 from fl_monitor.snapshot import RunRows, Snapshot
@@ -67,6 +69,14 @@ def test_every_state_of_a_site_has_a_word_in_chinese() -> None:
     states = ["ready", "preparing", "revoked", "lost", "training · 40 %", *SiteRoundState]
     with speaking("zh"):
         assert [state for state in states if presence_text(state) == state] == []
+
+
+@pytest.mark.parametrize(("state", "tone"), [("training · 40 %", "good"), ("training · lost", "warn")])
+def test_site_that_is_connected_but_lost_is_to_be_looked_at(state: str, tone: str) -> None:
+    site = PresenceRow(PresenceKind.SITE, "a", state, at(-1))
+    (name, _), *_users = table(snapshot(None, site), "people").lines
+    assert isinstance(name, Cell)
+    assert name.tone == tone
 
 
 def test_silent_coordinator_is_told_while_its_run_goes_on() -> None:

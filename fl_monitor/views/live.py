@@ -24,7 +24,7 @@ from fl_monitor.summary import (
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import count_text, number_text
 from fl_store.metrics import Metric
-from fl_store.rows import STATE_SEPARATOR, EventRow, PresenceRow
+from fl_store.rows import LOST, STATE_SEPARATOR, EventRow, PresenceRow
 from fl_store.run_rows import MetricRow, SiteRoundRow
 from fl_store.words import PresenceKind, RunState, SiteRoundState
 
@@ -171,13 +171,18 @@ def _people(snapshot: Snapshot) -> Table:
 def _person(row: PresenceRow, snapshot: Snapshot) -> tuple[Cell, Cell]:
     name = label_of(row.name) if row.kind is PresenceKind.SITE else _("Coordinator")
     if is_online(row, snapshot):
-        return Cell(name, tone="good"), Cell(presence_text(row.state))
+        return Cell(name, tone=presence_tone(row.state)), Cell(presence_text(row.state))
     return Cell(name, tone="calm"), Cell(_("offline, last seen"), at=row.last_seen_at, is_age=True)
 
 
 def is_online(row: PresenceRow, snapshot: Snapshot) -> bool:
     """Say whether someone was seen within the last ten seconds."""
     return snapshot.coordinator_time - row.last_seen_at <= ONLINE_WITHIN
+
+
+def presence_tone(state: str) -> str:
+    """Return the tone in which somebody is shown who is online."""
+    return "warn" if LOST in state.split(STATE_SEPARATOR) else "good"
 
 
 def presence_text(state: str) -> str:
@@ -188,7 +193,7 @@ def presence_text(state: str) -> str:
         "revoked": _("revoked"),
         **{str(each): site_state_word(each) for each in SiteRoundState},
         **{str(each): run_state_text(each) for each in RunState},
-        "lost": _("lost"),
+        LOST: _("lost"),
     }
     return STATE_SEPARATOR.join(words.get(part, part) for part in state.split(STATE_SEPARATOR))
 

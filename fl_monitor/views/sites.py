@@ -13,7 +13,7 @@ from fl_monitor.language import gettext as _
 from fl_monitor.snapshot import RunRows
 from fl_monitor.traffic import Traffic, total_traffic
 from fl_monitor.views.gains import list_gains
-from fl_monitor.views.live import is_online, presence_text
+from fl_monitor.views.live import is_online, presence_text, presence_tone
 from fl_monitor.views.run_header import head_run_page
 from fl_monitor.views.seen import Seen
 from fl_monitor.wording import DASH, count_text, number_text
@@ -87,7 +87,7 @@ def _site_line(
 def _state_cell(beat: tuple[PresenceRow, bool] | None) -> Cell:
     if beat is None or not beat[1]:
         return Cell(_("offline"), tone="calm")
-    return Cell(presence_text(beat[0].state), tone="good")
+    return Cell(presence_text(beat[0].state), tone=presence_tone(beat[0].state))
 
 
 def _access_cell(access: SiteAccessRow | None) -> Cell:
