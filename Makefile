@@ -27,7 +27,7 @@ demo: setup
 	$(BIN)/fl-demo
 
 test: setup $(NODE_STAMPS)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-fast: setup $(NODE_STAMPS)
 	$(BIN)/python -m pytest -m 'not slow'
