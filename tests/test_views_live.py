@@ -69,6 +69,7 @@ def test_every_state_of_a_site_has_a_word_in_chinese() -> None:
     states = ["ready", "preparing", "revoked", "lost", "training · 40 %", *SiteRoundState]
     with speaking("zh"):
         assert [state for state in states if presence_text(state) == state] == []
+        assert presence_text("training · lost") == "训练 · 失联"  # not the word for a site that is worse off
 
 
 @pytest.mark.parametrize(("state", "tone"), [("training · 40 %", "good"), ("training · lost", "warn")])

@@ -193,7 +193,7 @@ def presence_text(state: str) -> str:
         "revoked": _("revoked"),
         **{str(each): site_state_word(each) for each in SiteRoundState},
         **{str(each): run_state_text(each) for each in RunState},
-        LOST: _("lost"),
+        LOST: _("lost contact"),
     }
     return STATE_SEPARATOR.join(words.get(part, part) for part in state.split(STATE_SEPARATOR))
 
