@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Python compiles what is imported; pip would compile all of torch.
+PIP_OPTIONS := --quiet --no-compile -c constraints.txt
 NODE_STAMPS := tests/supabase/node_modules/.package-lock.json tests/axe/node_modules/.package-lock.json
 LOCALE := fl_monitor/locale
 
@@ -15,8 +17,8 @@ setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,export]'
+	$(BIN)/python -m pip install $(PIP_OPTIONS) torch
+	$(BIN)/python -m pip install $(PIP_OPTIONS) -e '.[dev,export]'
 	touch $(STAMP)
 
 tests/%/node_modules/.package-lock.json: tests/%/package-lock.json

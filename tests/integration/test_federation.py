@@ -214,15 +214,21 @@ def test_two_sites_train_for_two_rounds(workplace: Workplace, scans: Path) -> No
     assert is_eventually(lambda: not workplace.processes()), workplace.processes()
 
 
-def test_second_coordinator_on_one_home_is_refused(workplace: Workplace) -> None:
-    first = workplace.start_server()
+def test_second_coordinator_on_one_home_and_second_site_of_one_name_are_refused(workplace: Workplace) -> None:
+    server = workplace.start_server()
+    north = workplace.start_site("north", 0)
     assert is_eventually(lambda: bool(workplace.rows(RunRow)), START_TIMEOUT_S)
-    config = workplace.write_config()
-    second = workplace.start("fl-server", "--config", str(config))
+    second = workplace.start("fl-server", "--config", str(workplace.write_config()))
     assert second.wait(START_TIMEOUT_S) == 2
     assert "Another fl-server conducts a run with the folder" in workplace.printed(second)
     assert len(workplace.printed(second).splitlines()) == 1
-    assert interrupt(first) == 130
+    assert is_eventually(lambda: bool(workplace.rows(SiteRow)), START_TIMEOUT_S)
+    namesake = workplace.start_site("north", 1, home=workplace.folder / "elsewhere")
+    assert namesake.wait(60) == 2
+    assert "A connected site has the name 'north' already." in workplace.printed(namesake)
+    assert workplace.rows(EventRow, kind="site_refused")
+    assert north.poll() is None
+    assert interrupt(server) == 130
 
 
 def check_numbers_add_up(rows: list[MetricRow]) -> None:
@@ -502,61 +508,3 @@ def test_a_site_declines_what_is_beyond_its_consent(workplace: Workplace) -> Non
     verified = workplace.start("fl-server", "audit", "verify")
     assert verified.wait(60) == 0, workplace.printed(verified)
     assert f"{len(workplace.rows(EventRow))} entries, each as it was written." in workplace.printed(verified)
-
-
-def test_a_name_that_a_live_site_has_is_refused(workplace: Workplace) -> None:
-    server = workplace.start_server(rounds=1)
-    first = workplace.start_site("north", 0)
-    workplace.wait_for_line(first, "Found the coordinator")
-    assert is_eventually(lambda: bool(workplace.rows(SiteRow)), 60)
-
-    second = workplace.start_site("north", 1, home=workplace.folder / "elsewhere")
-
-    assert second.wait(60) == 2
-    assert "A connected site has the name 'north' already." in workplace.printed(second)
-    assert first.poll() is None
-    assert server.poll() is None
-    kinds = [event.kind for event in workplace.rows(EventRow)]
-    assert "site_refused" in kinds
-
-
-def test_too_few_sites_end_the_run_with_one_line(workplace: Workplace) -> None:
-    server = workplace.start_server(min_sites=2, wait_for_sites_s=2)
-
-    assert server.wait(60) == 1
-
-    last = workplace.printed(server).strip().splitlines()[-1]
-    assert "Waited 2 s for 2 sites; ready were: none." in last
-    (run,) = workplace.rows(RunRow)
-    assert run.state is RunState.FAILED
-
-
-def test_a_taken_port_is_refused(workplace: Workplace) -> None:
-    import socket
-
-    with socket.socket() as holder:
-        holder.bind(("127.0.0.1", workplace.fleet_port))
-        holder.listen()
-        server = workplace.start_server()
-        assert server.wait(60) == 2
-
-    (line,) = workplace.printed(server).strip().splitlines()
-    assert f"Cannot listen on 127.0.0.1:{workplace.fleet_port}" in line
-
-
-def test_a_truncated_scan_is_told_without_its_uid_and_set_aside(workplace: Workplace, tmp_path: Path) -> None:
-    import shutil
-
-    damaged = tmp_path / "damaged"
-    shutil.copytree(workplace.scans, damaged)
-    raw = next((damaged / "subset0").glob("*.raw"))
-    raw.write_bytes(raw.read_bytes()[:1000])
-
-    site = workplace.start_site("north", 0, scans=damaged)
-
-    told = "its .raw file holds 1000 bytes"
-    assert is_eventually(lambda: told in workplace.printed(site), START_TIMEOUT_S)
-    assert is_eventually(lambda: "No coordinator" in workplace.printed(site))
-    assert raw.stem not in workplace.printed(site)
-    assert "Traceback" not in workplace.printed(site)
-    assert interrupt(site) == 130
