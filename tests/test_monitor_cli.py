@@ -1,7 +1,6 @@
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -21,13 +20,10 @@ RunMonitor = Callable[..., AbstractContextManager[subprocess.Popen[str]]]
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_monitor_within_seconds_with_130(run_monitor: RunMonitor, free_port: int) -> None:
+def test_ctrl_c_ends_the_monitor_within_ten_seconds_with_130(run_monitor: RunMonitor, free_port: int) -> None:
     with run_monitor(free_port) as process:
-        began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=10)
-        assert time.monotonic() - began < 5
-        assert process.returncode == 130
+        assert process.wait(timeout=10) == 130
         assert "Traceback" not in process.stderr.read()
 
 

@@ -28,7 +28,7 @@ from tests.conftest import Rehearsal, serve_monitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
-SOON_MS = 5_000
+SOON_MS = 10_000
 SLOW_MS = 20_000
 OTHER_PASSWORD = "battery staple"
 NAMES = {"carl": Role.SERVER, "nora": Role.CLIENT, "anna": Role.ANALYST}

@@ -19,7 +19,7 @@ from fl_store.words import Role, RunState
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PASSWORD = "correct horse"
-SOON_MS = 5_000
+SOON_MS = 10_000
 CHARTS = ["auc", "cpm", "loss", "seconds", "froc"]
 BAND = ""
 """The band between the worst and the best site is nobody's."""

@@ -73,7 +73,7 @@ def test_lost_supabase_leaves_the_last_data_and_lets_users_in(
     wait_for_charts(first)
     supabase.kill()
     badge(first, "Stale").wait_for(timeout=2 * SOON_MS)
-    assert first.get_by_text("All this was so at").is_visible()
+    first.get_by_text("All this was so at").wait_for(timeout=SOON_MS)
     assert points_of(first, "auc", "north") == 2
     second = visit(url).sign_in("anna", PASSWORD)
     badge(second, "Stale").wait_for(timeout=SOON_MS)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
-import numpy as np
 import pytest
 
 from fl_store.mirrored import MirroredStore
@@ -16,7 +15,7 @@ from fl_store.rows import PresenceRow, utc_now
 from fl_store.run_rows import MetricRow, RunRow
 from fl_store.schema import TABLES
 from fl_store.sqlite import SqliteStore
-from fl_store.supabase import SupabaseStore
+from fl_store.supabase import TIMEOUT, SupabaseStore
 from fl_store.supabase_settings import SupabaseSettings
 from fl_store.words import RunState
 from tests.lossy_proxy import LossyProxy
@@ -88,9 +87,9 @@ def outage(supabase_server: SupabaseServer, tmp_path_factory: pytest.TempPathFac
         yield played
 
 
-def test_every_put_returned_at_once(outage: Outage) -> None:
+def test_no_put_waited_for_supabase(outage: Outage) -> None:
     assert len(outage.coordinator.waits_s) == outage.coordinator.num_puts
-    assert np.quantile(outage.coordinator.waits_s, 0.99) < 0.1
+    assert max(outage.coordinator.waits_s) < (TIMEOUT.connect or 0)
 
 
 def test_every_row_is_in_supabase_as_it_is_here(outage: Outage) -> None:
