@@ -4,7 +4,6 @@ gRPC tells a failed connection late and in its own words. This asks the same que
 sentence for each answer, and says at the other end in a TLS alert what was wrong.
 """
 
-import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
@@ -100,10 +99,8 @@ def _describe(error: ssl.SSLCertVerificationError, address: str, name: str) -> s
 
 def _try_plain(connection: socket.socket, address: str) -> Fault | None:
     connection.settimeout(TIMEOUT_S)
-    answer = b""
-    with contextlib.suppress(OSError):
-        connection.sendall(PREFACE)
-        answer = connection.recv(9)
+    connection.sendall(PREFACE)
+    answer = connection.recv(9)  # empty if it hangs up, as one with TLS does; one that stands still is silent
     if len(answer) > 3 and answer[3] == SETTINGS_FRAME:
         return None
     return Fault(f"{address} does not answer without TLS. Give the site's kit: --kit FILE.", is_final=True)

@@ -12,7 +12,7 @@ import pytest
 from fl_core.errors import ConfigError
 from fl_core.processes import find_free_port
 from fl_core.proxies import find_proxy
-from fl_core.trial import try_link
+from fl_core.trial import PREFACE, try_link
 from fl_server.certificates import Issued, issue_server_certificate, make_authority
 
 PROXY = ("grpc_proxy", "https_proxy", "http_proxy", "no_grpc_proxy", "no_proxy")
@@ -82,17 +82,39 @@ def test_name_that_nobody_has_is_told_in_one_line(authority: Issued) -> None:
     assert not fault.is_final
 
 
-def test_something_else_that_listens_is_no_coordinator() -> None:
+@pytest.mark.parametrize(
+    ("num_bytes_read", "text", "is_final"),
+    [(len(PREFACE), "does not answer without TLS", True), (0, "Connection reset by peer", False)],
+    ids=["hangs up", "is killed"],
+)
+def test_who_hangs_up_on_us_is_no_coordinator_unless_it_was_killed(
+    num_bytes_read: int, text: str, *, is_final: bool
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        threading.Thread(target=hang_up, args=(server,), daemon=True).start()
+        threading.Thread(target=hang_up, args=(server, num_bytes_read), daemon=True).start()
         fault = try_link(f"127.0.0.1:{port}", None)
     assert fault is not None
-    assert "does not answer without TLS" in fault.text
+    assert (text in fault.text, fault.is_final) == (True, is_final)
 
 
-def hang_up(server: socket.socket) -> None:
-    server.accept()[0].close()
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_coordinator_that_stands_still_may_answer_yet(
+    authority: Issued, monkeypatch: pytest.MonkeyPatch, *, is_tls: bool
+) -> None:
+    monkeypatch.setattr("fl_core.trial.TIMEOUT_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # the system accepts for it, and it says nothing
+        fault = try_link(f"127.0.0.1:{server.getsockname()[1]}", pem(authority) if is_tls else None)
+    assert fault is not None
+    assert (fault.text, fault.is_final) == ("no answer", False)
+
+
+def hang_up(server: socket.socket, num_bytes_read: int) -> None:
+    """Close a connection; the system resets it if something is left to read, as for one that is killed."""
+    connection = server.accept()[0]
+    connection.recv(1, socket.MSG_PEEK)
+    connection.recv(num_bytes_read)
+    connection.close()
 
 
 def test_proxy_is_gone_through_as_grpc_does(
