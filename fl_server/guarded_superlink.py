@@ -76,10 +76,15 @@ class Door(NodeAuthServerInterceptor):
     def _is_known(self, key: bytes) -> bool:
         return self.state_factory.state().get_node_id_by_public_key(key) is not None
 
+    def _is_open(self) -> bool:
+        """Say whether the keys of sites are registered: one that has just started knows none for a moment."""
+        state: Any = self.state_factory.state()
+        return bool(state.node_public_key_to_node_id)
+
     def _find_cause(self, error: FlowerError, key: bytes) -> Cause | None:
         if error.code == ApiErrorCode.FLEET_SUPERNODE_REGISTRATION_DISABLED:
             return Cause.NO_KEY
-        if error.code != ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED:
+        if error.code != ApiErrorCode.FLEET_NODE_ACTIVATION_FAILED or not self._is_open():
             return None
         return Cause.KEY_IN_USE if self._is_known(key) else Cause.UNKNOWN_KEY
 

@@ -9,6 +9,10 @@ import psutil
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from fl_client.key_file import make_key
+from fl_client.link import Link
+from fl_client.supernode import SuperNode
+from fl_core.admission import Cause
 from fl_core.config import ServerConfig
 from fl_core.errors import AddressInUseError, RunFailedError
 from fl_core.keys import format_pem
@@ -16,7 +20,7 @@ from fl_core.processes import find_free_port
 from fl_core.trial import try_link
 from fl_server import superlink
 from fl_server.bundle import build_bundle
-from fl_server.credentials import make_credentials
+from fl_server.credentials import AUTHORITY, make_credentials
 from fl_server.superlink import SuperLink
 
 pytestmark = pytest.mark.filterwarnings("ignore:GitWildMatchPattern:DeprecationWarning")  # Flower's own
@@ -116,3 +120,25 @@ def test_key_is_registered_again_after_it_was_unregistered_also_if_it_never_came
         assert try_link(f"127.0.0.1:{config.fleet_port}", None) is not None
         assert any("UnregisterNode" in line for line in link.read_new_log_lines())
         assert not any("UnregisterNode" in line for line in link.read_new_log_lines())
+
+
+@pytest.mark.slow
+def test_site_that_comes_before_the_keys_are_known_is_not_refused(
+    config: ServerConfig, tmp_path: Path
+) -> None:
+    credentials = make_credentials(tmp_path, ["127.0.0.1"], config.fleet_port)
+    site = tmp_path / "site"
+    make_key(site, "north", replaces=False)
+    authority = (credentials.folder / AUTHORITY).read_text()
+    with SuperLink.start(config, tmp_path, {}, credentials) as link:
+        way = Link(f"127.0.0.1:{config.fleet_port}", authority, site / "key")
+        assert end_of_link(way, site) is None
+        link.register("south", format_pem(ec.generate_private_key(ec.SECP384R1()).public_key()))
+        assert end_of_link(way, site) is Cause.UNKNOWN_KEY
+
+
+def end_of_link(link: Link, folder: Path) -> Cause | None:
+    """Connect, wait until the link ends, and return why the coordinator has ended it."""
+    with SuperNode.start(link, folder) as node:
+        node.process.wait(60)
+        return node.refusal
