@@ -168,6 +168,8 @@ def test_client_role_receives_its_own_site_only(url: str, visit: Visit) -> None:
     visitor.context.on("response", lambda reply: answers.append(reply.text()) if is_news(reply) else None)
     tab = visitor.sign_in("nora", PASSWORD)
     wait_for_charts(tab)
+    while not answers:  # it is drawn before it is told here
+        tab.wait_for_timeout(100)
     received = "".join(answers)
     sites = {trace["meta"]["site"] for trace in auc_traces(answers[0])}
     assert {"north", "*", "~1", "~2", BAND} == sites
