@@ -42,9 +42,10 @@ class RunLines:
 
     def tell_new(self, view: RunView) -> None:
         """Say what has happened since the last look, in the order of time."""
-        if view.rounds:
-            note_round(view.rounds[-1].round_no)
         for line in sorted([*self._find_rounds(view), *self._find_events(view)], key=lambda each: each.at):
+            for row in view.rounds:
+                if row.started_at <= line.at:
+                    note_round(row.round_no)  # a look may come when the next one has begun
             logger.log(line.level, "%s", line.text, extra={**SAID, "site": line.site})
             if line.is_shown:
                 self._print(line)

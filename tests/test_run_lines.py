@@ -103,3 +103,17 @@ def test_what_is_told_is_in_the_log_with_its_round_and_site(
     lines_kept = map(json.loads, (tmp_path / "log.jsonl").read_text().splitlines())
     (line,) = (each for each in lines_kept if "did not answer" in each["text"])  # INFO may be on
     assert (line["level"], line["run"], line["round"], line["site"]) == ("WARNING", "run-1", 1, "north")
+
+
+def test_line_bears_the_round_it_is_of_though_the_next_has_begun(
+    store: SqliteStore, rehearsal: Any, paper: io.StringIO, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    rehearsal.start()
+    lines, now = on_paper(paper, store), utc_now()
+    rehearsal.play_round(1, now)
+    rehearsal.begin_round(2, now + timedelta(seconds=6))
+    with kept_log(tmp_path / "log.jsonl", run="run-1"):
+        lines.tell_new(RunView.read(store, "run-1"))
+    told = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert {line["round"] for line in told if "round 1" in line["text"]} == {1}
