@@ -12,7 +12,7 @@ from fl_core.logs import SAID, note_round
 from fl_server.progress_table import RunView, describe_round
 from fl_store.base import Store
 from fl_store.event_kinds import level_of
-from fl_store.rows import EventRow
+from fl_store.rows import EventRow, utc_now
 from fl_store.run_rows import RoundRow, RunRow
 
 logger = logging.getLogger(__name__)
@@ -43,12 +43,11 @@ class RunLines:
     def tell_new(self, view: RunView) -> None:
         """Say what has happened since the last look, in the order of time."""
         for line in sorted([*self._find_rounds(view), *self._find_events(view)], key=lambda each: each.at):
-            for row in view.rounds:
-                if row.started_at <= line.at:
-                    note_round(row.round_no)  # a look may come when the next one has begun
+            _note_round_at(view, line.at)
             logger.log(line.level, "%s", line.text, extra={**SAID, "site": line.site})
             if line.is_shown:
                 self._print(line)
+        _note_round_at(view, utc_now())
 
     def _find_rounds(self, view: RunView) -> Iterator[Line]:
         for row in view.rounds:
@@ -73,3 +72,9 @@ class RunLines:
 def _is_end(event: EventRow, run: RunRow) -> bool:
     """Say whether an event tells the end of the run, which the last lines on the terminal do as well."""
     return run.state.is_over and event.kind == "run" and event.text.startswith(f"The run is {run.state}")
+
+
+def _note_round_at(view: RunView, at: datetime) -> None:
+    """Let the log tell the round of a moment: a look may come when the next one has begun."""
+    if begun := [row.round_no for row in view.rounds if row.started_at <= at]:
+        note_round(begun[-1])
