@@ -1,5 +1,6 @@
 """What several tests share: a store on disk, a rehearsed run to put in it, and the browser."""
 
+import io
 import math
 import os
 import sqlite3
@@ -272,6 +273,12 @@ def run_fl_server(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return ended.value.code
 
     return run
+
+
+@pytest.fixture
+def paper() -> io.StringIO:
+    """Give what a console may print on."""
+    return io.StringIO()
 
 
 @pytest.fixture

@@ -8,11 +8,6 @@ from rich.console import Console
 from fl_client.display import SiteDisplay
 
 
-@pytest.fixture
-def paper() -> io.StringIO:
-    return io.StringIO()
-
-
 def on_terminal(paper: io.StringIO) -> SiteDisplay:
     return SiteDisplay(Console(file=paper, force_terminal=True, width=100))
 

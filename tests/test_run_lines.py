@@ -20,11 +20,6 @@ def put_event(store: SqliteStore, kind: str, text: str, *, s: int = 0) -> None:
     store.put([EventRow(kind, text, run_id="run-1", site="north", occurred_at=utc_now() + timedelta(0, s))])
 
 
-@pytest.fixture
-def paper() -> io.StringIO:
-    return io.StringIO()
-
-
 def on_paper(paper: io.StringIO, store: SqliteStore, *, is_terminal: bool = False) -> RunLines:
     return RunLines(Console(file=paper, force_terminal=is_terminal, width=60), store, "run-1")
 

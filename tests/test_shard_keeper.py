@@ -18,11 +18,6 @@ DATA = DataConfig(patch_size_vox=16)
 
 
 @pytest.fixture
-def paper() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Iterator[SiteHome]:
     opened = SiteHome(tmp_path / "north", "north")
     yield opened

@@ -27,11 +27,6 @@ SETTINGS = TaskSettings(data=DATA, training=TrainingConfig(epochs=1, negatives_p
 
 
 @pytest.fixture
-def paper() -> io.StringIO:
-    return io.StringIO()
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Iterator[SiteHome]:
     opened = SiteHome(tmp_path / "north", "north")
     yield opened
